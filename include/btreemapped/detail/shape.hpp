@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace btreemapped {
+inline namespace v0 {
+
+/// The number by which the server's catalog knows an object.
+using Oid = std::uint32_t;
+
+/// A column's type, as a codec's `accepts` sees it.
+struct SqlType {
+  Oid oid = 0;         ///< the column's own type
+  Oid base = 0;        ///< the same, or what its domains are made of; built-in types have OIDs below 10000
+  char kind = 'b';     ///< of the base type, as in pg_type.typtype: b(ase) c(omposite) e(num) r(ange) m(ultirange)
+  std::string name{};  ///< for messages, as format_type() prints it
+};
+
+namespace detail {
+
+/// A table's qualified name, unquoted.
+struct TableName {
+  std::string schema{};
+  std::string name{};
+
+  friend auto operator<=>(const TableName&, const TableName&) = default;
+};
+
+[[nodiscard]] inline std::string to_string(const TableName& table) { return table.schema + "." + table.name; }
+
+struct ColumnShape {
+  std::string name{};
+  SqlType type{};
+  std::int32_t typmod = -1;
+  std::int16_t attnum = 0;
+  bool not_null = false;
+  bool generated = false;
+  bool published = false;    ///< in the publication's column list, or no list
+  bool in_identity = false;  ///< in the replica identity
+  bool selectable = true;    ///< the role may SELECT it
+};
+
+struct UniqueIndexShape {
+  std::string name{};
+  std::vector<std::string> columns{};  ///< key columns in index order, INCLUDE columns left out
+  bool primary = false;
+  bool immediate = false;     ///< not DEFERRABLE
+  bool all_not_null = false;  ///< every key column is NOT NULL
+};
+
+/// One table as the catalog and the publication describe it.
+struct TableShape {
+  TableName table{};
+  Oid oid = 0;
+  char kind = 'r';              ///< pg_class.relkind
+  char replica_identity = 'd';  ///< pg_class.relreplident: d(efault) n(othing) f(ull) i(ndex)
+  bool persistent = true;       ///< neither temporary nor unlogged
+  bool published = false;       ///< under this very name (a partition published as its root is not)
+  bool published_by_leaves = false;  ///< a partitioned table whose partitions are published under their own names
+  bool hidden_by_row_security = false;  ///< policies would hide rows from this role
+  std::optional<std::string> row_filter{};  ///< SQL of the publications' row filters, joined by OR
+  std::vector<ColumnShape> columns{};
+  std::vector<UniqueIndexShape> unique_indexes{};  ///< valid, not partial, without expressions
+  /// All that the copy guard and the catalog watch compare: an opaque text that changes when the table's meaning may have.
+  std::string fingerprint{};
+
+  [[nodiscard]] const ColumnShape* find(std::string_view column) const noexcept {
+    for (const ColumnShape& each : columns)
+      if (each.name == column) return &each;
+    return nullptr;
+  }
+};
+
+/// The publication (all of them together, where several are named).
+struct PublicationShape {
+  std::string name{};
+  bool exists = false;
+  bool inserts = false;
+  bool updates = false;
+  bool deletes = false;
+  bool truncates = false;
+};
+
+/// What preflight needs to know of the server.
+struct ServerShape {
+  int version = 0;  ///< server_version_num, e.g. 150018
+  std::string system_identifier{};
+  std::string wal_level{};
+  std::string role{};
+  bool in_recovery = false;
+  int max_slots = 0;
+  int used_slots = 0;
+  int max_senders = 0;
+  int used_senders = 0;
+  std::vector<PublicationShape> publications{};
+};
+
+/// One finding: what is wrong, and the SQL or step that mends it. A warning does not keep the table from being copied.
+struct Problem {
+  enum class Severity : std::uint8_t { warning, error };
+  Severity severity = Severity::error;
+  std::string table{};   ///< "schema.table", empty for the server
+  std::string column{};  ///< empty for the whole table
+  std::string what{};
+  std::string remedy{};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped
