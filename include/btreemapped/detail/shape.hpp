@@ -101,6 +101,15 @@ struct ServerShape {
   std::vector<PublicationShape> publications{};
 };
 
+/// What one field of a row asks of its column.
+struct FieldNeed {
+  std::string column{};
+  std::string_view expected{};                  ///< what the field's codec holds, for messages
+  bool (*accepts)(const SqlType&) = nullptr;    ///< can the field hold every value of this type?
+  bool optional = false;                        ///< can the field hold NULL?
+  bool key = false;
+};
+
 /// One finding: what is wrong, and the SQL or step that mends it. A warning does not keep the table from being copied.
 struct Problem {
   enum class Severity : std::uint8_t { warning, error };

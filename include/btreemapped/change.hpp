@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <vector>
+
+#include <btreemapped/detail/table.hpp>
+#include <btreemapped/lsn.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// All that becomes visible in one step: a transaction of the source, or a set of fresh copies.
+struct Commit {
+  struct Change {
+    Table* table = nullptr;
+    std::unique_ptr<Delta> delta;
+  };
+
+  Lsn commit_lsn{};  ///< where the source committed
+  Lsn end_lsn{};     ///< every commit of the source before this position is visible afterwards
+  std::chrono::sys_time<std::chrono::microseconds> time{};
+  std::vector<Change> changes{};
+  std::vector<Table*> detached{};  ///< tables that fail at this commit and keep the one before
+  std::vector<Table*> rejoined{};  ///< tables that are live again, or for the first time
+
+  [[nodiscard]] bool empty() const noexcept { return changes.empty() && detached.empty() && rejoined.empty(); }
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

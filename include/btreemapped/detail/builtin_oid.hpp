@@ -1,0 +1,31 @@
+#pragma once
+
+#include <btreemapped/detail/shape.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+// The OIDs of PostgreSQL's own types, the same on every server. Types are known by these and never by a name, since
+// anybody may call a type of their own "int4".
+// Source: src/include/catalog/pg_type.dat
+inline constexpr Oid bool_oid = 16;
+inline constexpr Oid bytea_oid = 17;
+inline constexpr Oid int8_oid = 20;
+inline constexpr Oid int2_oid = 21;
+inline constexpr Oid int4_oid = 23;
+inline constexpr Oid oid_oid = 26;
+inline constexpr Oid xid_oid = 28;
+inline constexpr Oid cid_oid = 29;
+inline constexpr Oid float4_oid = 700;
+inline constexpr Oid float8_oid = 701;
+inline constexpr Oid date_oid = 1082;
+inline constexpr Oid timestamp_oid = 1114;
+inline constexpr Oid timestamptz_oid = 1184;
+inline constexpr Oid numeric_oid = 1700;
+inline constexpr Oid uuid_oid = 2950;
+inline constexpr Oid xid8_oid = 5069;
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/error.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+using Deadline = std::chrono::steady_clock::time_point;
+inline constexpr Deadline no_deadline = Deadline::max();
+
+/// Ends, from any thread and for good, whatever waits for a socket under it.
+/// Operations that see it throw StoppedError. Shared by all that wait, since an abandoned thread may outlive its owner.
+class Interrupt {
+ public:
+  Interrupt() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), owner_(::getpid()) {
+    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "btreemapped: eventfd");
+  }
+  Interrupt(const Interrupt&) = delete;
+  Interrupt& operator=(const Interrupt&) = delete;
+  ~Interrupt() { ::close(fd_); }
+
+  /// Idempotent.
+  void interrupt() noexcept {
+    // The descriptors are shared with a forked child, which must not end its parent's work.
+    if (::getpid() != owner_) return;
+    const std::lock_guard lock{mutex_};
+    interrupted_.store(true, std::memory_order_release);
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
+    for (const int socket : sockets_) ::shutdown(socket, SHUT_RDWR);
+  }
+
+  [[nodiscard]] bool interrupted() const noexcept { return interrupted_.load(std::memory_order_acquire); }
+
+  /// Readable once interrupted; never read from it.
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+  /// Throws StoppedError once interrupted.
+  void check() const {
+    if (interrupted()) throw StoppedError("stopped");
+  }
+
+  /// Registers a socket on which a thread blocks out of our sight, to be shut down by interrupt().
+  class Socket {
+   public:
+    Socket() noexcept = default;
+    Socket(std::shared_ptr<Interrupt> interrupt, int fd) : interrupt_(std::move(interrupt)), fd_(fd) {
+      const std::lock_guard lock{interrupt_->mutex_};
+      interrupt_->sockets_.push_back(fd_);
+      if (interrupt_->interrupted()) ::shutdown(fd_, SHUT_RDWR);
+    }
+    Socket(Socket&& other) noexcept : interrupt_(std::move(other.interrupt_)), fd_(other.fd_) {}
+    Socket& operator=(Socket&& other) noexcept {
+      std::swap(interrupt_, other.interrupt_);
+      std::swap(fd_, other.fd_);
+      return *this;
+    }
+    /// Comes before the descriptor is closed: its number may be another socket's at once.
+    ~Socket() {
+      // In a forked child the lock may be held by a thread that does not exist there.
+      if (!interrupt_ || ::getpid() != interrupt_->owner_) return;
+      const std::lock_guard lock{interrupt_->mutex_};
+      auto& sockets = interrupt_->sockets_;
+      if (const auto found = std::find(sockets.begin(), sockets.end(), fd_); found != sockets.end()) sockets.erase(found);
+    }
+
+   private:
+    std::shared_ptr<Interrupt> interrupt_;
+    int fd_ = -1;
+  };
+
+ private:
+  std::atomic<bool> interrupted_{false};
+  int fd_;
+  ::pid_t owner_;
+  std::mutex mutex_;
+  std::vector<int> sockets_;
+};
+
+/// poll()'s timeout until a deadline: rounded up, so that nobody spins in the last millisecond.
+[[nodiscard]] inline int poll_timeout(Deadline deadline) noexcept {
+  if (deadline == no_deadline) return -1;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+  return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60 * 60 * 1000));
+}
+
+/// Waits until `fd` has one of `events` and returns those it has; 0 when the deadline comes first.
+/// Throws: StoppedError.
+inline short wait_for_socket(int fd, short events, const Interrupt& interrupt, Deadline deadline) {
+  while (true) {
+    pollfd fds[2] = {{fd, events, 0}, {interrupt.fd(), POLLIN, 0}};
+    const int ready = ::poll(fds, 2, poll_timeout(deadline));
+    interrupt.check();
+    if (ready > 0 && fds[0].revents != 0) return fds[0].revents;
+    if (ready < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "btreemapped: poll");
+    if (deadline != no_deadline && std::chrono::steady_clock::now() >= deadline) return 0;
+  }
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

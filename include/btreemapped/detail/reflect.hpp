@@ -1,0 +1,98 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+// A Boost outside the system's include folders must not bring its own warnings into the user's build.
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#endif
+#include <boost/pfr/core.hpp>
+#include <boost/pfr/core_name.hpp>
+#include <boost/pfr/tuple_size.hpp>
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// More fields than this are beyond what Boost.PFR reflects.
+inline constexpr std::size_t max_fields = 200;
+
+/// The number of fields of an aggregate.
+template <class Row>
+inline constexpr std::size_t field_count_v = boost::pfr::tuple_size_v<Row>;
+
+/// The declared type of a field, without const.
+template <class Row, std::size_t Index>
+using field_t = std::remove_cv_t<boost::pfr::tuple_element_t<Index, Row>>;
+
+template <std::size_t Index, class Row>
+[[nodiscard]] constexpr auto& field_at(Row& row) noexcept {
+  return boost::pfr::get<Index>(row);
+}
+
+/// The fields' names in their order.
+template <class Row>
+inline constexpr std::array<std::string_view, field_count_v<Row>> field_names_v = boost::pfr::names_as_array<Row>();
+
+/// Calls f(std::integral_constant<std::size_t, I>) for each field in order.
+template <class Row, class Function>
+constexpr void for_each_field_index(Function&& f) {
+  [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+    (f(std::integral_constant<std::size_t, Index>{}), ...);
+  }(std::make_index_sequence<field_count_v<Row>>{});
+}
+
+template <class Member>
+struct member_pointer;
+template <class Class, class Field>
+struct member_pointer<Field Class::*> {
+  using class_type = Class;
+  using field_type = Field;
+};
+
+#if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wundefined-var-template"
+#pragma clang diagnostic ignored "-Wundefined-internal"
+#elif defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#endif
+/// An object that is never defined: only the addresses of its fields are compared, at compile time.
+template <class Row>
+struct phantom {
+  const Row row;
+};
+template <class Row>
+extern const phantom<Row> phantom_v;
+
+/// The position of the field that a pointer to member names; field_count_v when it is none of them.
+template <class Row, auto Member>
+[[nodiscard]] consteval std::size_t index_of_member() {
+  using Field = typename member_pointer<decltype(Member)>::field_type;
+  std::size_t found = field_count_v<Row>;
+  for_each_field_index<Row>([&](auto index) {
+    if constexpr (std::is_same_v<field_t<Row, index>, Field>)
+      if (&(phantom_v<Row>.row.*Member) == &boost::pfr::get<index>(phantom_v<Row>.row)) found = index;
+  });
+  return found;
+}
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#elif defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

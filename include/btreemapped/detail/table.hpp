@@ -1,0 +1,126 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/detail/column_map.hpp>
+#include <btreemapped/detail/shape.hpp>
+#include <btreemapped/detail/wire/message.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/state.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// Why a change could not be staged, and at which field of the row.
+struct Failure {
+  static constexpr std::size_t no_field = std::numeric_limits<std::size_t>::max();
+
+  Errc code = Errc::ok;
+  std::size_t field = no_field;
+
+  [[nodiscard]] explicit operator bool() const noexcept { return code != Errc::ok; }
+};
+
+/// What one transaction does to one table. Staged and sealed by the applier while readers go on with the old rows;
+/// only apply() needs to be alone.
+class Delta {
+ public:
+  Delta() = default;
+  Delta(const Delta&) = delete;
+  Delta& operator=(const Delta&) = delete;
+  virtual ~Delta() = default;
+
+  [[nodiscard]] virtual Failure insert(const ColumnMap& map, const wire::Tuple& row) = 0;
+  [[nodiscard]] virtual Failure update(const ColumnMap& map, const wire::Update& change) = 0;
+  [[nodiscard]] virtual Failure erase(const ColumnMap& map, const wire::Delete& change) = 0;
+  virtual void truncate() = 0;
+
+  /// Checks that no key holds two rows and makes ready all that apply() needs, so that it allocates nothing.
+  [[nodiscard]] virtual Failure seal() = 0;
+  /// Goes on with changing the map until the deadline; false when some is left. What is replaced lives until the delta dies.
+  [[nodiscard]] virtual bool apply(std::chrono::steady_clock::time_point deadline) noexcept = 0;
+};
+
+/// A complete copy of a table in the making, beside the one that is served.
+class TableCopy {
+ public:
+  TableCopy() = default;
+  TableCopy(const TableCopy&) = delete;
+  TableCopy& operator=(const TableCopy&) = delete;
+  virtual ~TableCopy() = default;
+
+  [[nodiscard]] virtual Failure add(std::span<const wire::Cell> row) = 0;
+  [[nodiscard]] virtual std::size_t row_count() const noexcept = 0;
+  /// The change that puts the copy in the place of what is served, already sealed.
+  [[nodiscard]] virtual std::unique_ptr<Delta> finish() = 0;
+};
+
+/// All that the loop knows of a replica: its names and needs, and how to change it. The rows are the derived class's.
+class Table {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  Table(TableName name, std::vector<FieldNeed> needs) : name_(std::move(name)), needs_(std::move(needs)) {}
+  Table(const Table&) = delete;
+  Table& operator=(const Table&) = delete;
+  virtual ~Table() = default;
+
+  [[nodiscard]] const TableName& name() const noexcept { return name_; }
+  [[nodiscard]] std::span<const FieldNeed> needs() const noexcept { return needs_; }
+
+  [[nodiscard]] virtual std::unique_ptr<Delta> make_delta() = 0;
+  [[nodiscard]] virtual std::unique_ptr<TableCopy> make_copy(ColumnMap map) = 0;
+  /// Blocks and locks: to be called inside a read, or by the applier.
+  [[nodiscard]] virtual std::size_t row_count() const noexcept = 0;
+
+  [[nodiscard]] TableState state() const noexcept { return state_.load(std::memory_order_acquire); }
+
+  /// Zero while the table is live.
+  [[nodiscard]] Clock::duration stale_for() const noexcept {
+    const Clock::rep since = stale_since_.load(std::memory_order_acquire);
+    return since == 0 ? Clock::duration::zero() : Clock::now().time_since_epoch() - Clock::duration{since};
+  }
+
+  /// Where the table stopped following its Replicator; zero while it is at the same commit as the others.
+  [[nodiscard]] Lsn detached_at() const noexcept { return Lsn{detached_at_.load(std::memory_order_acquire)}; }
+
+  /// Has there been a complete copy?
+  [[nodiscard]] bool copied() const noexcept { return copied_.load(std::memory_order_acquire); }
+
+ private:
+  friend class Store;
+
+  void set_live() noexcept {
+    copied_.store(true, std::memory_order_release);
+    detached_at_.store(0, std::memory_order_release);
+    stale_since_.store(0, std::memory_order_release);
+    state_.store(TableState::live, std::memory_order_release);
+  }
+
+  void set_not_live(TableState state, Clock::time_point now) noexcept {
+    if (stale_since_.load(std::memory_order_relaxed) == 0)
+      stale_since_.store(now.time_since_epoch().count(), std::memory_order_release);
+    state_.store(state, std::memory_order_release);
+  }
+
+  TableName name_;
+  std::vector<FieldNeed> needs_;
+  std::atomic<TableState> state_{TableState::pending};
+  std::atomic<bool> copied_{false};
+  std::atomic<Clock::rep> stale_since_{0};
+  std::atomic<std::uint64_t> detached_at_{0};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

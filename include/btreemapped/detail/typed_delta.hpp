@@ -1,0 +1,286 @@
+#pragma once
+
+#include <bitset>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <map>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/codec.hpp>
+#include <btreemapped/detail/column_map.hpp>
+#include <btreemapped/detail/reflect.hpp>
+#include <btreemapped/detail/row_decoder.hpp>
+#include <btreemapped/detail/table.hpp>
+#include <btreemapped/row.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// The changes of one transaction to one map, applied in order to an overlay beside it. Between two messages a key may
+/// hold several rows (a swap under a deferrable constraint); an old image then tells which one is meant.
+template <class Row, std::size_t Arity>
+class TypedDelta final : public Delta {
+ public:
+  using Model = row_model<Row, Arity>;
+  using Key = typename Model::key_type;
+  using Map = std::map<Key, Row, KeyLess>;
+
+  /// A change of `base`, which nobody else changes while the delta lives.
+  explicit TypedDelta(Map& base) : base_(base) {}
+
+  /// The change that puts `copy` in the place of `base`, already sealed.
+  TypedDelta(Map& base, Map copy) : base_(base), base_hidden_(true), replacement_(std::move(copy)) {}
+
+  Failure insert(const ColumnMap& map, const wire::Tuple& tuple) override {
+    Staged staged;
+    if (const Failure failure = decoder_.load(map, tuple)) return failure;
+    if (const Failure failure = decoder_.decode(map, staged.row, [](auto, auto&) { return false; })) return failure;
+    add(std::move(staged));
+    return {};
+  }
+
+  Failure update(const ColumnMap& map, const wire::Update& change) override {
+    if (const Failure failure = decoder_.load(map, change.row)) return failure;
+    const bool has_old_image = change.old_kind != wire::OldKind::none;
+    if (has_old_image)
+      if (const Failure failure = old_decoder_.load(map, change.old_row)) return failure;
+    Held held;
+    if (const Failure failure = locate(map, has_old_image ? old_decoder_ : decoder_, held)) return failure;
+    // A full old image holds every value; else an unchanged one is in the row that is replaced.
+    if (change.old_kind == wire::OldKind::full) decoder_.complete_from(old_decoder_);
+    Staged fresh;
+    const auto keep_value = [&](auto index, auto& value) { return keep(index, value, held, fresh); };
+    if (const Failure failure = decoder_.decode(map, fresh.row, keep_value)) return failure;
+    remove(held);
+    add(std::move(fresh));
+    return {};
+  }
+
+  Failure erase(const ColumnMap& map, const wire::Delete& change) override {
+    if (const Failure failure = old_decoder_.load(map, change.old_row)) return failure;
+    Held held;
+    if (const Failure failure = locate(map, old_decoder_, held)) return failure;
+    remove(held);
+    return {};
+  }
+
+  void truncate() override {
+    entries_.clear();
+    base_hidden_ = true;
+  }
+
+  Failure seal() override {
+    for (const auto& [key, entry] : entries_)
+      if (entry.rows.size() + (entry.shows_base() ? 1 : 0) > 1) return {Errc::duplicate_key};
+    if (!base_hidden_) steps_.reserve(entries_.size());
+    while (!entries_.empty()) {
+      auto node = entries_.extract(entries_.begin());
+      Entry& entry = node.mapped();
+      if (entry.rows.empty()) {
+        if (entry.base_held) steps_.push_back({Action::erase, entry.base, {}, {}});
+      } else if (base_hidden_) {
+        replacement_.emplace_hint(replacement_.end(), std::move(node.key()), std::move(entry.rows.front().row));
+      } else {
+        steps_.push_back(make_step(entry, std::move(node.key())));
+      }
+    }
+    return {};
+  }
+
+  bool apply(std::chrono::steady_clock::time_point deadline) noexcept override {
+    if (base_hidden_) {
+      base_.swap(replacement_);
+      return true;
+    }
+    if (next_step_ == 0)
+      for (Step& step : steps_) step.loan.settle(step);
+    while (next_step_ != steps_.size()) {
+      take(steps_[next_step_++]);
+      if (next_step_ % steps_per_look == 0 && std::chrono::steady_clock::now() >= deadline) break;
+    }
+    return next_step_ == steps_.size();
+  }
+
+ private:
+  using Iterator = typename Map::iterator;
+  static constexpr std::size_t fields = field_count_v<Row>;
+  static constexpr std::size_t steps_per_look = 256;  // a step costs about as much as a look at the clock does
+
+  struct Step;
+
+  /// Unchanged values that cannot be copied are moved out of the replaced row, but only when readers cannot see it.
+  struct Loan {
+    std::optional<Iterator> lender{};
+    std::bitset<fields> values{};
+
+    void settle(Step& step) noexcept {
+      if (!lender) return;
+      for_each_field_index<Row>([&](auto index) {
+        if (values[index]) field_at<index>(step.node.mapped()) = std::move(field_at<index>((*lender)->second));
+      });
+    }
+  };
+  struct NoLoan {
+    void settle(Step&) noexcept {}
+  };
+  static constexpr bool lends = !std::is_copy_constructible_v<Row>;
+
+  struct Staged {
+    Row row{};
+    [[no_unique_address]] std::conditional_t<lends, Loan, NoLoan> loan{};
+  };
+
+  struct Entry {
+    Iterator base;           // the row that is served under this key, else where one would be inserted
+    bool base_held = false;  // is there such a row?
+    bool base_gone = false;  // has this transaction deleted or moved it?
+    std::vector<Staged> rows{};
+
+    [[nodiscard]] bool shows_base() const noexcept { return base_held && !base_gone; }
+  };
+
+  struct Held {
+    Entry* entry = nullptr;
+    Staged* staged = nullptr;  // the served row when null
+  };
+
+  enum class Action : std::uint8_t { insert, replace, exchange, erase };
+  struct Step {
+    Action action;
+    Iterator position;
+    typename Map::node_type node;
+    [[no_unique_address]] std::conditional_t<lends, Loan, NoLoan> loan{};
+  };
+
+  Entry& entry_for(Key key) {
+    const auto place = entries_.lower_bound(key);
+    if (place != entries_.end() && !KeyLess{}(key, place->first)) return place->second;
+    Entry entry{base_.end()};
+    if (!base_hidden_) {
+      entry.base = base_.lower_bound(key);
+      entry.base_held = entry.base != base_.end() && !KeyLess{}(key, entry.base->first);
+    }
+    return entries_.emplace_hint(place, std::move(key), std::move(entry))->second;
+  }
+
+  /// Finds the row that an image identifies: by its key, and where a key holds several, by the identity columns.
+  Failure locate(const ColumnMap& map, const RowDecoder<Row>& image, Held& held) {
+    Key key;
+    if (const Failure failure = image.template decode_key<Model>(map, key)) return failure;
+    Entry& entry = entry_for(std::move(key));
+    held.entry = &entry;
+    const std::size_t candidates = entry.rows.size() + (entry.shows_base() ? 1 : 0);
+    if (candidates == 0) return {Errc::row_not_held};
+    if (candidates == 1) {
+      held.staged = entry.shows_base() ? nullptr : &entry.rows.front();
+      return {};
+    }
+    Row wanted{};
+    std::bitset<fields> compared;
+    if (const Failure failure = image.decode_identity(map, wanted, compared)) return failure;
+    for (Staged& staged : entry.rows) {
+      if (!matches(staged.row, wanted, compared)) continue;
+      held.staged = &staged;
+      return {};
+    }
+    return entry.shows_base() && matches(entry.base->second, wanted, compared) ? Failure{} : Failure{Errc::row_not_held};
+  }
+
+  static bool matches(const Row& row, const Row& wanted, const std::bitset<fields>& compared) {
+    bool same = true;
+    for_each_field_index<Row>([&](auto index) {
+      if (same && compared[index]) same = same_value(field_at<index>(row), field_at<index>(wanted));
+    });
+    return same;
+  }
+
+  /// Fills a value that the stream left out, from the row that is replaced.
+  template <class Index, class Value>
+  static bool keep(Index index, Value& value, const Held& held, Staged& fresh) {
+    if (held.staged != nullptr) {
+      value = std::move(field_at<Index::value>(held.staged->row));
+      if constexpr (lends) {
+        if (held.staged->loan.values[index]) fresh.loan.lender = held.staged->loan.lender;
+        fresh.loan.values[index] = held.staged->loan.values[index];
+      }
+    } else if constexpr (std::is_copy_assignable_v<Value>) {
+      value = field_at<Index::value>(std::as_const(held.entry->base->second));
+    } else {
+      fresh.loan.lender = held.entry->base;
+      fresh.loan.values.set(index);
+    }
+    return true;
+  }
+
+  static void remove(const Held& held) {
+    if (held.staged == nullptr) {
+      held.entry->base_gone = true;
+    } else {
+      held.entry->rows.erase(held.entry->rows.begin() + (held.staged - held.entry->rows.data()));
+    }
+  }
+
+  void add(Staged staged) {
+    Entry& entry = entry_for(Model::model::of(staged.row));
+    entry.rows.push_back(std::move(staged));
+  }
+
+  Step make_step(Entry& entry, Key key) {
+    Map one;
+    const auto made = one.emplace(std::move(key), std::move(entry.rows.front().row)).first;
+    Step step{Action::insert, entry.base, {}, std::move(entry.rows.front().loan)};
+    if (entry.base_held) {
+      // An equal key may be spelled anew (numeric 1.0 and 1.00): then the node is exchanged with its key.
+      const bool same_key = same_tuple(made->first, entry.base->first);
+      step.action = same_key && std::is_nothrow_swappable_v<Row> ? Action::replace : Action::exchange;
+    }
+    step.node = one.extract(made);
+    return step;
+  }
+
+  static bool same_tuple(const Key& left, const Key& right) {
+    return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+      return (same_value(std::get<Index>(left), std::get<Index>(right)) && ...);
+    }(std::make_index_sequence<std::tuple_size_v<Key>>{});
+  }
+
+  void take(Step& step) noexcept {
+    switch (step.action) {
+      case Action::insert: base_.insert(step.position, std::move(step.node)); return;
+      case Action::replace: {
+        using std::swap;
+        swap(step.position->second, step.node.mapped());
+        return;
+      }
+      case Action::exchange: {
+        const Iterator next = std::next(step.position);
+        typename Map::node_type old = base_.extract(step.position);
+        base_.insert(next, std::move(step.node));
+        step.node = std::move(old);
+        return;
+      }
+      case Action::erase: step.node = base_.extract(step.position); return;
+    }
+  }
+
+  Map& base_;
+  std::map<Key, Entry, KeyLess> entries_{};
+  bool base_hidden_ = false;
+  RowDecoder<Row> decoder_{};
+  RowDecoder<Row> old_decoder_{};
+
+  // Made by seal(); afterwards they hold what was replaced, to be freed when no reader waits.
+  std::vector<Step> steps_{};
+  std::size_t next_step_ = 0;
+  Map replacement_{};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/codec.hpp>
+#include <btreemapped/detail/reflect.hpp>
+#include <btreemapped/detail/row_decoder.hpp>
+#include <btreemapped/detail/store.hpp>
+#include <btreemapped/detail/table.hpp>
+#include <btreemapped/detail/typed_delta.hpp>
+#include <btreemapped/row.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+template <class Row, std::size_t Arity>
+class TypedTable final : public Table {
+ public:
+  using Model = row_model<Row, Arity>;
+  using Key = typename Model::key_type;
+  using Map = std::map<Key, Row, KeyLess>;
+
+  TypedTable(const Store& store, TableName name) : Table(std::move(name), make_needs()), store_(store) {}
+
+  [[nodiscard]] const Store& store() const noexcept { return store_; }
+  /// Blocks and locks: inside a read only.
+  [[nodiscard]] const Map& rows() const noexcept { return rows_; }
+
+  std::size_t row_count() const noexcept override { return rows_.size(); }
+  std::unique_ptr<Delta> make_delta() override { return std::make_unique<TypedDelta<Row, Arity>>(rows_); }
+  std::unique_ptr<TableCopy> make_copy(ColumnMap map) override { return std::make_unique<Copy>(rows_, std::move(map)); }
+
+ private:
+  class Copy final : public TableCopy {
+   public:
+    Copy(Map& served, ColumnMap map) : served_(served), map_(std::move(map)) {}
+
+    Failure add(std::span<const wire::Cell> cells) override {
+      if (const Failure failure = decoder_.load(map_, cells)) return failure;
+      Row row{};
+      if (const Failure failure = decoder_.decode(map_, row, [](auto, auto&) { return false; })) return failure;
+      Key key = Model::model::of(row);
+      const std::size_t before = rows_.size();
+      rows_.emplace_hint(rows_.end(), std::move(key), std::move(row));  // tables are often stored in key order
+      return rows_.size() == before ? Failure{Errc::duplicate_key} : Failure{};
+    }
+
+    std::size_t row_count() const noexcept override { return rows_.size(); }
+    std::unique_ptr<Delta> finish() override {
+      return std::make_unique<TypedDelta<Row, Arity>>(served_, std::move(rows_));
+    }
+
+   private:
+    Map& served_;
+    ColumnMap map_;
+    RowDecoder<Row> decoder_{};
+    Map rows_{};
+  };
+
+  static std::vector<FieldNeed> make_needs() {
+    std::vector<FieldNeed> needs;
+    for_each_field_index<Row>([&](auto index) {
+      using Field = field_t<Row, index>;
+      needs.push_back({std::string(column_name<Row>(field_names_v<Row>[index])), expected_type<Field>(),
+                       &accepts_type<Field>, is_optional_v<Field>, false});
+    });
+    for (const std::size_t index : Model::model::indices) needs[index].key = true;
+    return needs;
+  }
+
+  const Store& store_;
+  Map rows_{};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

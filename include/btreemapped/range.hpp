@@ -1,0 +1,123 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace btreemapped {
+inline namespace v0 {
+
+/// No bound on this side; the range still stays inside the fixed prefix.
+struct Unbounded {};
+
+/// A bound that belongs to the range.
+template <class Value>
+struct Inclusive {
+  Value value;
+};
+
+/// A bound that does not belong to the range.
+template <class Value>
+struct Exclusive {
+  Value value;
+};
+
+/// A range over one key field. Made by the functions below.
+template <class Lower, class Upper>
+struct Range {
+  using lower_type = Lower;
+  using upper_type = Upper;
+
+  [[no_unique_address]] Lower lower;
+  [[no_unique_address]] Upper upper;
+};
+template <class Lower, class Upper>
+Range(Lower, Upper) -> Range<Lower, Upper>;
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_range_v = false;
+template <class Lower, class Upper>
+inline constexpr bool is_range_v<Range<Lower, Upper>> = true;
+
+/// How a bound is kept: a temporary std::string is owned, any other text is viewed, all else is copied.
+template <class T>
+using bound_t =
+    std::conditional_t<std::is_same_v<std::remove_cv_t<T>, std::string>, std::string,
+                       std::conditional_t<std::is_convertible_v<T, std::string_view>, std::string_view, std::decay_t<T>>>;
+
+template <class T>
+[[nodiscard]] constexpr Inclusive<bound_t<T>> inclusive(T&& value) {
+  return {bound_t<T>(std::forward<T>(value))};
+}
+
+template <class T>
+[[nodiscard]] constexpr Exclusive<bound_t<T>> exclusive(T&& value) {
+  return {bound_t<T>(std::forward<T>(value))};
+}
+
+}  // namespace detail
+
+/// lower <= value < upper.
+/// Lifetime: literals, views and named strings are viewed, a temporary std::string is owned.
+template <class Lower, class Upper>
+[[nodiscard]] constexpr auto half_open(Lower&& lower, Upper&& upper) {
+  return Range{detail::inclusive(std::forward<Lower>(lower)), detail::exclusive(std::forward<Upper>(upper))};
+}
+
+/// lower <= value <= upper.
+/// Lifetime: as half_open.
+template <class Lower, class Upper>
+[[nodiscard]] constexpr auto closed(Lower&& lower, Upper&& upper) {
+  return Range{detail::inclusive(std::forward<Lower>(lower)), detail::inclusive(std::forward<Upper>(upper))};
+}
+
+/// lower < value < upper.
+/// Lifetime: as half_open.
+template <class Lower, class Upper>
+[[nodiscard]] constexpr auto open(Lower&& lower, Upper&& upper) {
+  return Range{detail::exclusive(std::forward<Lower>(lower)), detail::exclusive(std::forward<Upper>(upper))};
+}
+
+/// lower < value <= upper.
+/// Lifetime: as half_open.
+template <class Lower, class Upper>
+[[nodiscard]] constexpr auto open_closed(Lower&& lower, Upper&& upper) {
+  return Range{detail::exclusive(std::forward<Lower>(lower)), detail::inclusive(std::forward<Upper>(upper))};
+}
+
+/// lower <= value.
+/// Lifetime: as half_open.
+template <class Lower>
+[[nodiscard]] constexpr auto at_least(Lower&& lower) {
+  return Range{detail::inclusive(std::forward<Lower>(lower)), Unbounded{}};
+}
+
+/// lower < value.
+/// Lifetime: as half_open.
+template <class Lower>
+[[nodiscard]] constexpr auto greater_than(Lower&& lower) {
+  return Range{detail::exclusive(std::forward<Lower>(lower)), Unbounded{}};
+}
+
+/// value < upper.
+/// Lifetime: as half_open.
+template <class Upper>
+[[nodiscard]] constexpr auto less_than(Upper&& upper) {
+  return Range{Unbounded{}, detail::exclusive(std::forward<Upper>(upper))};
+}
+
+/// value <= upper.
+/// Lifetime: as half_open.
+template <class Upper>
+[[nodiscard]] constexpr auto at_most(Upper&& upper) {
+  return Range{Unbounded{}, detail::inclusive(std::forward<Upper>(upper))};
+}
+
+/// Every value of the field.
+inline constexpr Range<Unbounded, Unbounded> all{};
+
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,228 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/detail/typed_table.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/range.hpp>
+#include <btreemapped/read_guard.hpp>
+#include <btreemapped/row.hpp>
+#include <btreemapped/state.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+
+/// A read-only view of one table, kept equal to it by the Replicator that made it. Cheap to copy, usable from any
+/// thread, and readable after the Replicator is gone.
+///
+/// Rows are ordered by the key tuple as C++ orders it: text by its bytes, floats as PostgreSQL does (NaN last).
+/// Every read takes one commit of the source as a whole. Reads may be nested, also over several Replicators.
+/// Throws: every read throws NotReadyError before the first complete copy (see Options::empty_until_synced), and
+/// UsageError in a forked child.
+/// Blocks and locks: a read waits for nothing but an applier that is just then changing the map. The applier waits for
+/// reads: a callback that stays for long delays commits, never other readers.
+template <class Row, std::size_t Arity = detail::declared_arity_v<Row>>
+class Replica {
+  using Model = detail::row_model<Row, Arity>;
+  using Table = detail::TypedTable<Row, Arity>;
+
+ public:
+  using row_type = Row;
+  using key_type = typename Model::key_type;
+  using guard_type = ReadGuard<Row, Arity>;
+
+  /// Made by Replicator::add_replica.
+  explicit Replica(std::shared_ptr<const Table> table) noexcept : table_(std::move(table)) {}
+
+  /// A copy of the row with this key. The arguments are the whole key, in key order.
+  /// Complexity: O(log size); allocates only for the copy.
+  template <class... Probes>
+  [[nodiscard]] std::optional<Row> get(const Probes&... key) const {
+    static_assert(std::is_copy_constructible_v<Row>, "btreemapped: a move-only row has no get(); use get_with(key…, f)");
+    const guard_type guard = read();
+    const Row* const row = guard.find(key...);
+    return row == nullptr ? std::nullopt : std::optional<Row>(*row);
+  }
+
+  /// get_with(key…, f): calls f(const Row&) if there is a row with this key. True if so when f returns void, else what f
+  /// returned, as an optional.
+  /// Complexity: O(log size), no allocation.
+  template <class... Arguments>
+  auto get_with(Arguments&&... key_and_function) const {
+    static_assert(sizeof...(Arguments) > 1, "btreemapped: get_with takes the whole key, then a function of const Row&");
+    const auto arguments = std::forward_as_tuple(key_and_function...);
+    return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+      auto& f = std::get<sizeof...(Arguments) - 1>(arguments);
+      using Result = std::invoke_result_t<decltype(f), const Row&>;
+      const guard_type guard = read();
+      const Row* const row = guard.find(std::get<Index>(arguments)...);
+      if constexpr (std::is_void_v<Result>) {
+        if (row != nullptr) f(*row);
+        return row != nullptr;
+      } else {
+        using Value = std::remove_cvref_t<Result>;
+        return row == nullptr ? std::optional<Value>() : std::optional<Value>(f(*row));
+      }
+    }(std::make_index_sequence<sizeof...(Arguments) - 1>{});
+  }
+
+  /// Is there a row with this key?
+  /// Complexity: O(log size), no allocation.
+  template <class... Probes>
+  [[nodiscard]] bool contains(const Probes&... key) const {
+    return read().contains(key...);
+  }
+
+  [[nodiscard]] std::size_t size() const { return read().size(); }
+  [[nodiscard]] bool empty() const { return read().empty(); }
+
+  /// Calls f(const Row&) for every row in key order, until it returns false. f returns void or exactly bool.
+  template <class Function>
+  void for_each(Function&& f) const {
+    const guard_type guard = read();
+    walk(guard.begin(), guard.end(), f);
+  }
+
+  /// for_rangeN(prefix…, range, f): calls f(const Row&), in key order, for the rows whose first N-1 key fields equal the
+  /// prefix and whose Nth lies in the range, until it returns false. A value in the place of the range means equality;
+  /// an open side of the range stays inside the prefix. f returns void or exactly bool.
+  /// Complexity: O(log size) and the rows visited; no allocation.
+  template <class Last, class Function>
+  void for_range1(const Last& last, Function&& f) const requires(Arity >= 1) {
+    const guard_type guard = read();
+    walk(guard.range1(last), f);
+  }
+  template <class Key1, class Last, class Function>
+  void for_range2(const Key1& key1, const Last& last, Function&& f) const requires(Arity >= 2) {
+    const guard_type guard = read();
+    walk(guard.range2(key1, last), f);
+  }
+  template <class Key1, class Key2, class Last, class Function>
+  void for_range3(const Key1& key1, const Key2& key2, const Last& last, Function&& f) const requires(Arity >= 3) {
+    const guard_type guard = read();
+    walk(guard.range3(key1, key2, last), f);
+  }
+  template <class Key1, class Key2, class Key3, class Last, class Function>
+  void for_range4(const Key1& key1, const Key2& key2, const Key3& key3, const Last& last, Function&& f) const requires(Arity >= 4) {
+    const guard_type guard = read();
+    walk(guard.range4(key1, key2, key3, last), f);
+  }
+  template <class Key1, class Key2, class Key3, class Key4, class Last, class Function>
+  void for_range5(const Key1& key1, const Key2& key2, const Key3& key3, const Key4& key4, const Last& last, Function&& f) const requires(Arity >= 5) {
+    const guard_type guard = read();
+    walk(guard.range5(key1, key2, key3, key4, last), f);
+  }
+  template <class Key1, class Key2, class Key3, class Key4, class Key5, class Last, class Function>
+  void for_range6(const Key1& key1, const Key2& key2, const Key3& key3, const Key4& key4, const Key5& key5, const Last& last, Function&& f) const requires(Arity >= 6) {
+    const guard_type guard = read();
+    walk(guard.range6(key1, key2, key3, key4, key5, last), f);
+  }
+  template <class Key1, class Key2, class Key3, class Key4, class Key5, class Key6, class Last, class Function>
+  void for_range7(const Key1& key1, const Key2& key2, const Key3& key3, const Key4& key4, const Key5& key5, const Key6& key6, const Last& last, Function&& f) const requires(Arity >= 7) {
+    const guard_type guard = read();
+    walk(guard.range7(key1, key2, key3, key4, key5, key6, last), f);
+  }
+  template <class Key1, class Key2, class Key3, class Key4, class Key5, class Key6, class Key7, class Last, class Function>
+  void for_range8(const Key1& key1, const Key2& key2, const Key3& key3, const Key4& key4, const Key5& key5, const Key6& key6, const Key7& key7, const Last& last, Function&& f) const requires(Arity >= 8) {
+    const guard_type guard = read();
+    walk(guard.range8(key1, key2, key3, key4, key5, key6, key7, last), f);
+  }
+
+  /// Copies of all rows in key order.
+  [[nodiscard]] std::vector<Row> to_vector() const {
+    static_assert(std::is_copy_constructible_v<Row>, "btreemapped: a move-only row has no to_vector(); use for_each(f)");
+    const guard_type guard = read();
+    std::vector<Row> rows;
+    rows.reserve(guard.size());
+    for (const Row& row : guard) rows.push_back(row);
+    return rows;
+  }
+
+  /// Several reads at one commit.
+  [[nodiscard]] guard_type read() const { return guard_type(*table_); }
+
+  [[nodiscard]] TableState state() const noexcept { return table_->state(); }
+  /// Every commit of the source before this position is in the replica.
+  [[nodiscard]] Lsn lsn() const noexcept {
+    const Lsn detached = table_->detached_at();
+    return detached ? detached : table_->store().lsn();
+  }
+  /// The number of commits that the Replicator has published. Grows with every visible change.
+  [[nodiscard]] std::uint64_t sequence() const noexcept { return table_->store().sequence(); }
+  /// How long the replica has not been following its table; zero while it is live.
+  [[nodiscard]] std::chrono::nanoseconds stale_for() const noexcept { return table_->stale_for(); }
+
+ private:
+  template <class Iterator, class Function>
+  static void walk(Iterator first, const Iterator last, Function& f) {
+    using Result = std::invoke_result_t<Function&, const Row&>;
+    static_assert(std::is_void_v<Result> || std::is_same_v<Result, bool>,
+                  "btreemapped: a callback returns void, or exactly bool, where false stops");
+    for (; first != last; ++first) {
+      if constexpr (std::is_void_v<Result>) {
+        f(*first);
+      } else {
+        if (!f(*first)) return;
+      }
+    }
+  }
+
+  template <class Rows, class Function>
+  static void walk(const Rows& rows, Function& f) {
+    walk(rows.begin(), rows.end(), f);
+  }
+
+  std::shared_ptr<const Table> table_;
+};
+
+/// Lets read() go on although a replica is not at the commit of the others.
+struct AllowStale {};
+inline constexpr AllowStale allow_stale{};
+
+namespace detail {
+
+/// Opens one guard after the other: a thread that reads never waits for another store's applier, so any order will do.
+template <class Function, class... Guards>
+decltype(auto) read_together(bool stale_allowed, const std::tuple<const Guards&...>& guards, Function&& f) {
+  if (!stale_allowed)
+    std::apply([](const auto& first, const auto&... rest) { (first.check_same_commit(rest), ...); }, guards);
+  return std::apply(std::forward<Function>(f), guards);
+}
+template <class... Guards, class Row, std::size_t Arity, class... Rest>
+decltype(auto) read_together(bool stale_allowed, const std::tuple<const Guards&...>& guards,
+                             const Replica<Row, Arity>& next, Rest&&... rest) {
+  const ReadGuard<Row, Arity> guard = next.read();
+  return read_together(stale_allowed, std::tuple_cat(guards, std::tuple<const ReadGuard<Row, Arity>&>(guard)),
+                       std::forward<Rest>(rest)...);
+}
+
+}  // namespace detail
+
+/// read(a, b, …, f): calls f(guard of a, guard of b, …) and returns what it returns. Replicas of one Replicator are read
+/// at one commit; those of different Replicators have no common commit and are each read at their own.
+/// Throws: StaleError when one of a Replicator's replicas has stopped following while others went on.
+/// Blocks and locks: as the guards it opens.
+template <class Row, std::size_t Arity, class... Rest>
+  requires(sizeof...(Rest) > 0)
+decltype(auto) read(const Replica<Row, Arity>& first, Rest&&... rest) {
+  return detail::read_together(false, std::tuple<>{}, first, std::forward<Rest>(rest)...);
+}
+
+/// The same, also when a replica is not at the commit of the others.
+template <class Row, std::size_t Arity, class... Rest>
+  requires(sizeof...(Rest) > 0)
+decltype(auto) read(AllowStale, const Replica<Row, Arity>& first, Rest&&... rest) {
+  return detail::read_together(true, std::tuple<>{}, first, std::forward<Rest>(rest)...);
+}
+
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,196 @@
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <ranges>
+#include <string_view>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <btreemapped/codec.hpp>
+#include <btreemapped/codec/bytea.hpp>
+#include <btreemapped/codec/chrono.hpp>
+#include <btreemapped/codec/numeric.hpp>
+#include <btreemapped/codec/scalar.hpp>
+#include <btreemapped/codec/text.hpp>
+#include <btreemapped/codec/uuid.hpp>
+#include <btreemapped/detail/key_less.hpp>
+#include <btreemapped/detail/reflect.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+
+/// What a struct says about its table, without touching the struct: specialise it with any of
+/// `static constexpr std::string_view table`, `schema`, `static constexpr std::string_view column_name(std::string_view
+/// field)`, and `static constexpr std::size_t arity` or `static constexpr auto key = btreemapped::key<&Row::field, …>`.
+/// The struct itself may have the same static members; what this template says goes first.
+template <class Row>
+struct table_traits {};
+
+/// A list of key fields: `static constexpr auto key = btreemapped::key<&Car::license_plate, &Car::owner>;`.
+template <auto... Members>
+struct KeyFields {};
+template <auto... Members>
+inline constexpr KeyFields<Members...> key{};
+
+namespace detail {
+
+// A field may be called "table" or "key", too: only static members declare something.
+template <class T>
+concept declares_table = requires { requires !std::is_member_pointer_v<decltype(&T::table)>; std::string_view(T::table); };
+template <class T>
+concept declares_schema = requires { requires !std::is_member_pointer_v<decltype(&T::schema)>; std::string_view(T::schema); };
+template <class T>
+concept declares_arity = requires { requires !std::is_member_pointer_v<decltype(&T::arity)>; std::size_t{T::arity}; };
+template <class T>
+concept declares_key = requires { requires !std::is_member_pointer_v<decltype(&T::key)>; T::key; };
+template <class T>
+concept declares_column_name = requires(std::string_view field) { std::string_view(T::column_name(field)); };
+
+template <class Row>
+[[nodiscard]] consteval std::string_view declared_table() {
+  if constexpr (declares_table<table_traits<Row>>) return table_traits<Row>::table;
+  else if constexpr (declares_table<Row>) return Row::table;
+  else return {};
+}
+
+template <class Row>
+[[nodiscard]] consteval std::string_view declared_schema() {
+  if constexpr (declares_schema<table_traits<Row>>) return table_traits<Row>::schema;
+  else if constexpr (declares_schema<Row>) return Row::schema;
+  else return {};
+}
+
+template <class Row>
+[[nodiscard]] constexpr std::string_view column_name(std::string_view field) {
+  if constexpr (declares_column_name<table_traits<Row>>) return table_traits<Row>::column_name(field);
+  else if constexpr (declares_column_name<Row>) return Row::column_name(field);
+  else return field;
+}
+
+template <class Row, class Fields>
+struct key_indices_of;
+template <class Row, auto... Members>
+struct key_indices_of<Row, const KeyFields<Members...>> {
+  using type = std::index_sequence<index_of_member<Row, Members>()...>;
+};
+
+template <class Row, class Declaration>
+[[nodiscard]] consteval auto indices_declared_by() {
+  if constexpr (declares_key<Declaration>) {
+    using Indices = typename key_indices_of<Row, std::remove_reference_t<decltype((Declaration::key))>>::type;
+    if constexpr (declares_arity<Declaration>)
+      static_assert(Declaration::arity == Indices::size(), "btreemapped: the declared arity and the declared key disagree");
+    return Indices{};
+  } else if constexpr (declares_arity<Declaration>) {
+    return std::make_index_sequence<Declaration::arity>{};
+  } else {
+    return std::index_sequence<>{};
+  }
+}
+
+/// The positions of the key fields that the traits or the struct declare; empty when neither does.
+template <class Row>
+[[nodiscard]] consteval auto declared_key_indices() {
+  if constexpr (declares_key<table_traits<Row>> || declares_arity<table_traits<Row>>)
+    return indices_declared_by<Row, table_traits<Row>>();
+  else
+    return indices_declared_by<Row, Row>();
+}
+
+template <class Row>
+inline constexpr std::size_t declared_arity_v = decltype(declared_key_indices<Row>())::size();
+
+template <class T>
+inline constexpr bool is_view_v = std::is_pointer_v<T> || std::is_member_pointer_v<T> ||
+                                  std::is_same_v<T, std::string_view> ||
+                                  requires { requires std::ranges::view<T> && !std::ranges::range<const T*>; };
+template <class T>
+inline constexpr bool is_view_v<std::optional<T>> = is_view_v<T>;
+
+/// One instantiation per field, so that the compiler's message names the struct, the position and the type.
+template <class Row, std::size_t Index, class Field>
+struct check_field {
+  static_assert(!is_view_v<Field>,
+                "btreemapped: a field is a view or pointer and would dangle; use an owning type such as std::string");
+  static_assert(is_view_v<Field> || field<Field>,
+                "btreemapped: a field's type has no codec; specialise btreemapped::codec<T> for it");
+  static constexpr bool value = true;
+};
+
+template <class Row, std::size_t Index, class Field>
+struct check_key_field {
+  static_assert(!is_optional_v<Field>, "btreemapped: a key field cannot be std::optional, as a key column is NOT NULL");
+  static_assert(is_optional_v<Field> || requires(const Field& a, const Field& b) { { a < b } -> std::convertible_to<bool>; },
+                "btreemapped: a key field's type has no operator<");
+  static constexpr bool value = true;
+};
+
+template <class Row>
+consteval bool check_row() {
+  static_assert(std::is_class_v<Row> && std::is_aggregate_v<Row>,
+                "btreemapped: a row must be an aggregate: a plain struct without constructors, private members or virtual functions");
+  if constexpr (std::is_class_v<Row> && std::is_aggregate_v<Row>) {
+    static_assert(std::is_default_constructible_v<Row>, "btreemapped: a row must be default-constructible");
+    static_assert(std::is_move_constructible_v<Row> && std::is_move_assignable_v<Row>,
+                  "btreemapped: a row must be movable; const fields and reference fields prevent it");
+    if constexpr (std::is_default_constructible_v<Row> && std::is_move_assignable_v<Row>) {
+      static_assert(field_count_v<Row> > 0, "btreemapped: a row needs at least one field");
+      static_assert(field_count_v<Row> <= max_fields, "btreemapped: a row can have at most 200 fields");
+      if constexpr (field_count_v<Row> > 0 && field_count_v<Row> <= max_fields)
+        return []<std::size_t... Index>(std::index_sequence<Index...>) {
+          return (check_field<Row, Index, field_t<Row, Index>>::value && ...);
+        }(std::make_index_sequence<field_count_v<Row>>{});
+    }
+  }
+  return false;
+}
+
+template <class Row, class Indices>
+struct key_model;
+template <class Row, std::size_t... Index>
+struct key_model<Row, std::index_sequence<Index...>> {
+  static_assert(((Index < field_count_v<Row>) && ...), "btreemapped: key<&Row::field, …> names a member that is not a field of the row");
+  static_assert((check_key_field<Row, Index, field_t<Row, Index>>::value && ...));
+  using type = std::tuple<field_t<Row, Index>...>;
+  static constexpr std::array<std::size_t, sizeof...(Index)> indices{Index...};
+
+  [[nodiscard]] static constexpr type of(const Row& row) { return type(field_at<Index>(row)...); }
+};
+
+/// All that is known of a row type at compile time, and the place where it is judged.
+template <class Row, std::size_t Arity>
+struct row_model {
+  static_assert(check_row<Row>());
+  static_assert(Arity > 0, "btreemapped: arity 0: name the number of key fields, Replica<Row, 2>, or declare arity or key");
+  static_assert(Arity <= field_count_v<Row>, "btreemapped: the arity is greater than the number of fields");
+  static_assert(declared_arity_v<Row> == 0 || declared_arity_v<Row> == Arity,
+                "btreemapped: Replica<Row, Arity> contradicts the key or arity that the row declares");
+
+  using indices = std::conditional_t<declared_arity_v<Row> == 0, std::make_index_sequence<Arity>,
+                                     decltype(declared_key_indices<Row>())>;
+  using model = key_model<Row, indices>;
+  using key_type = typename model::type;
+  template <std::size_t Level>
+  using key_field = std::tuple_element_t<Level, key_type>;
+};
+
+}  // namespace detail
+
+/// The key of a row as the replica's map holds it.
+template <std::size_t Arity, class Row>
+[[nodiscard]] constexpr auto key_of(const Row& row) {
+  return detail::row_model<Row, Arity>::model::of(row);
+}
+
+/// The key of a row that declares its key, or its arity, itself.
+template <class Row>
+[[nodiscard]] constexpr auto key_of(const Row& row) {
+  return detail::row_model<Row, detail::declared_arity_v<Row>>::model::of(row);
+}
+
+}  // namespace v0
+}  // namespace btreemapped
