@@ -83,17 +83,17 @@ concept names_its_types = requires {
 // A member of the right name that cannot be called as documented would silently count as absent: accepts(Oid) would
 // let every type in. So a name that is there must also fit.
 template <class T>
-concept well_formed_options = (judges_types<T> || !requires { &codec<T>::accepts; }) &&
-                              (judges_sameness<T> || !requires { &codec<T>::same; }) &&
-                              (names_its_types<T> || !requires { &codec<T>::sql_name; });
+concept well_formed_options =
+    (judges_types<T> || !requires { &codec<T>::accepts; }) && (judges_sameness<T> || !requires { &codec<T>::same; }) &&
+    (names_its_types<T> || !requires { &codec<T>::sql_name; });
 
 }  // namespace detail
 
 /// A type that can be a column's value: it has a codec, can be made empty, and does not refer to memory of others.
 template <class T>
-concept decodable = std::is_object_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T> && !std::is_array_v<T> &&
-                    !std::is_pointer_v<T> && !detail::is_optional_v<T> && std::default_initializable<T> &&
-                    detail::decodes_text<T>;
+concept decodable =
+    std::is_object_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T> && !std::is_array_v<T> &&
+    !std::is_pointer_v<T> && !detail::is_optional_v<T> && std::default_initializable<T> && detail::decodes_text<T>;
 
 namespace detail {
 
@@ -140,7 +140,8 @@ template <field Field>
 template <field Field>
 [[nodiscard]] bool accepts_type(const SqlType& type) {
   using T = value_type_t<Field>;
-  static_assert(well_formed_options<T>, "btreemapped: accepts of this codec is not `static bool accepts(const SqlType&)`");
+  static_assert(well_formed_options<T>,
+                "btreemapped: accepts of this codec is not `static bool accepts(const SqlType&)`");
   if constexpr (judges_types<T>) {
     return codec<T>::accepts(type);
   } else {

@@ -50,13 +50,12 @@ struct NumericParts {
   if (text == "NaN" || text == "Infinity" || text == "-Infinity") return true;
   const bool negative = text.starts_with('-');
   if (negative) text.remove_prefix(1);
-  std::size_t digits_before = 0;
   bool only_zeros = true;
   const auto skip_digits = [&](std::size_t from) {
     while (from < text.size() && text[from] >= '0' && text[from] <= '9') only_zeros &= text[from++] == '0';
     return from;
   };
-  digits_before = skip_digits(0);
+  const std::size_t digits_before = skip_digits(0);
   if (digits_before == 0 || (digits_before > 1 && text.front() == '0')) return false;
   if (digits_before < text.size()) {
     if (text[digits_before] != '.' || digits_before + 1 == text.size()) return false;
@@ -106,8 +105,7 @@ class Numeric {
 
   /// The value as PostgreSQL prints it.
   /// Lifetime: a view of this object.
-  [[nodiscard]] std::string_view text() const& noexcept { return text_.empty() ? std::string_view("0") : text_; }
-  std::string_view text() const&& = delete;
+  [[nodiscard]] std::string_view text() const noexcept { return text_.empty() ? std::string_view("0") : text_; }
 
   [[nodiscard]] bool is_nan() const noexcept { return kind() == Kind::nan; }
   [[nodiscard]] bool is_finite() const noexcept { return kind() == Kind::finite; }

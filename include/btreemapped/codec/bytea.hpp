@@ -14,7 +14,8 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// bytea_output=escape: printable ASCII stands for itself, a backslash is doubled, all else is \ and three octal digits.
+/// bytea_output=escape: printable ASCII stands for itself, a backslash is doubled, all else is a backslash and three
+/// octal digits.
 [[nodiscard]] inline Errc decode_escaped_bytes(std::string_view text, std::vector<std::byte>& out) {
   out.clear();
   out.reserve(text.size());
@@ -30,7 +31,8 @@ namespace detail {
       at += 2;
     } else if (text.size() - at >= 4 && text[at + 1] >= '0' && text[at + 1] <= '3' && is_octal(text[at + 2]) &&
                is_octal(text[at + 3])) {
-      out.push_back(static_cast<std::byte>((text[at + 1] - '0') * 64 + (text[at + 2] - '0') * 8 + (text[at + 3] - '0')));
+      out.push_back(
+          static_cast<std::byte>((text[at + 1] - '0') * 64 + (text[at + 2] - '0') * 8 + (text[at + 3] - '0')));
       at += 4;
     } else {
       return Errc::invalid_text;

@@ -47,7 +47,8 @@ using probe_t = std::conditional_t<
     std::conditional_t<std::is_trivially_copyable_v<Field> && sizeof(Field) <= 2 * sizeof(void*), Field, Reference<Field>>>;
 
 template <class Probe, class Field>
-concept text_probe = std::is_same_v<Field, std::string> && std::is_convertible_v<const Probe&, std::string_view>;
+concept text_probe = std::is_same_v<Field, std::string> && !std::is_null_pointer_v<Probe> &&
+                     std::is_convertible_v<const Probe&, std::string_view>;
 
 template <class Probe, class Field>
 concept integer_probe = is_integer_v<Field> && is_integer_v<Probe>;

@@ -94,6 +94,10 @@ class Table {
   /// Where the table stopped following its Replicator; zero while it is at the same commit as the others.
   [[nodiscard]] Lsn detached_at() const noexcept { return Lsn{detached_at_.load(std::memory_order_acquire)}; }
 
+  /// Progress of the copy that is being made, or the size of the last one.
+  [[nodiscard]] std::size_t copied_rows() const noexcept { return copied_rows_.load(std::memory_order_relaxed); }
+  void set_copied_rows(std::size_t rows) noexcept { copied_rows_.store(rows, std::memory_order_relaxed); }
+
   /// Has there been a complete copy?
   [[nodiscard]] bool copied() const noexcept { return copied_.load(std::memory_order_acquire); }
 
@@ -118,6 +122,7 @@ class Table {
   std::atomic<TableState> state_{TableState::pending};
   std::atomic<bool> copied_{false};
   std::atomic<Clock::rep> stale_since_{0};
+  std::atomic<std::size_t> copied_rows_{0};
   std::atomic<std::uint64_t> detached_at_{0};
 };
 

@@ -103,10 +103,8 @@ namespace wire {
     if (breaks(position, end)) return failed(Errc::invalid_message);
     scratch.append(line, position, end - position);
     // NULL is told from the text "N" by its raw form.
-    if (line.substr(start, end - start) == "\\N")
-      cells.push_back({});
-    else
-      cells.push_back({Cell::Kind::text, std::string_view{scratch}.substr(unescaped)});
+    if (line.substr(start, end - start) == "\\N") cells.push_back({});
+    else cells.push_back({Cell::Kind::text, std::string_view{scratch}.substr(unescaped)});
     if (tab == none) return Errc::ok;
   }
 }

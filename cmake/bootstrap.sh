@@ -1,0 +1,255 @@
+#!/usr/bin/env bash
+# Brings what the build needs: packages by the system's package manager; newer Boost.PFR and Catch2 headers, where the
+# distribution's are too old, into build/deps (packages of the same vendor, from the machine's own mirrors).
+#   cmake/bootstrap.sh         what tests and examples need
+#   cmake/bootstrap.sh --ci    also clang, clang-tidy, clang-format, shellcheck and ccache
+# Everything is detected by what is there, so a second call does nothing. CXX names another compiler than g++.
+set -eu
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+deps=$root/build/deps
+cxx=${CXX:-g++}
+ci=false
+for argument in "$@"; do
+  case $argument in
+    --ci) ci=true ;;
+    *)
+      echo "usage: cmake/bootstrap.sh [--ci]" >&2
+      exit 2
+      ;;
+  esac
+done
+
+say() { echo "bootstrap: $*" >&2; }
+die() {
+  say "$*"
+  exit 1
+}
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# ---- what is there -------------------------------------------------------------------------------------------------
+
+# at_least HAVE WANT: compares dotted versions.
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+# preprocesses TEXT [FLAG...]: true when the compiler's preprocessor accepts it.
+preprocesses() {
+  local text=$1
+  shift
+  printf '%b\n' "$text" | "$cxx" -std=c++20 "$@" -x c++ -E -o /dev/null - 2>/dev/null
+}
+
+has_header() {
+  local header=$1
+  shift
+  preprocesses "#if !__has_include(<$header>)\n#error\n#endif" "$@"
+}
+
+has_cmake() { have cmake && at_least "$(cmake --version | sed -n '1s/^cmake version //p')" 3.25; }
+has_compiler() {
+  have "$cxx" && preprocesses '#if !(defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 12)\n#error\n#endif'
+}
+has_libpq() {
+  # shellcheck disable=SC2046 # several flags
+  have pkg-config && pkg-config --exists libpq && has_header libpq-fe.h $(pkg-config --cflags libpq)
+}
+has_libpqxx() { has_header pqxx/pqxx; }
+has_server() {
+  local bindir
+  if [ -n "${PG_BINDIR:-}" ]; then
+    [ -x "$PG_BINDIR/initdb" ] || die "PG_BINDIR=$PG_BINDIR holds no initdb"
+    return 0
+  fi
+  for bindir in /usr/lib/postgresql/*/bin /usr/pgsql-*/bin "$(pg_config --bindir 2>/dev/null)"; do
+    [ -x "$bindir/initdb" ] && [ -x "$bindir/pg_ctl" ] && return 0
+  done
+  return 1
+}
+has_pfr() { has_header boost/pfr/core_name.hpp "$@"; }
+has_catch2() {
+  local want='#if CATCH_VERSION_MAJOR * 100 + CATCH_VERSION_MINOR < 303\n#error\n#endif'
+  preprocesses "#include <catch2/catch_version_macros.hpp>\n$want" "$@"
+}
+
+# ---- packages of the system ----------------------------------------------------------------------------------------
+
+# as_root COMMAND...: runs it as root; without root and sudo prints it and stops.
+as_root() {
+  if [ "$(id -u)" -eq 0 ]; then
+    "$@"
+  elif have sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
+    sudo "$@"
+  else
+    say "neither root nor sudo; run this as root, then call again:"
+    echo "  $apt_line"
+    exit 1
+  fi
+}
+
+missing=()
+need() {
+  local check=$1
+  shift
+  "$check" || missing+=("$@")
+}
+need has_compiler g++
+need has_cmake cmake
+have ninja || missing+=(ninja-build)
+have pkg-config || missing+=(pkg-config)
+have psql || missing+=(postgresql-client)
+need has_server postgresql
+# The headers can only be looked for with a compiler; without one all of them are asked for.
+need has_libpq libpq-dev
+need has_libpqxx libpqxx-dev
+if $ci; then
+  # Format and findings differ between versions: 19 is what Debian 12 and 13 both have.
+  has_llvm19() { "$1-19" --version >/dev/null 2>&1 || "$1" --version 2>/dev/null | grep -q 'version 19\.'; }
+  have ccache || missing+=(ccache)
+  have shellcheck || missing+=(shellcheck)
+  have clang++ || [ -n "$(compgen -c clang++-)" ] || missing+=(clang)
+  has_llvm19 clang-format || missing+=(clang-format-19)
+  has_llvm19 clang-tidy || missing+=(clang-tidy-19)
+fi
+
+if [ ${#missing[@]} -gt 0 ]; then
+  if ! have apt-get; then
+    say "missing: ${missing[*]} (names of Debian's packages)"
+    die "install them with this system's package manager, then call again"
+  fi
+  install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}")
+  apt_line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
+  say "installing ${missing[*]}"
+  as_root apt-get update -q >&2
+  as_root "${install[@]}" >&2
+  has_compiler || die "$cxx is not GCC 12 or later or Clang 14 or later; install one and name it by CXX"
+  has_cmake || die "cmake is too old: 3.25 or later is needed"
+  { has_libpq && has_libpqxx && has_server; } || die "the packages are installed but their files are not found"
+fi
+
+# ---- newer packages into the build tree ----------------------------------------------------------------------------
+
+# sources SUITE: the machine's own apt sources for its own release, rewritten to name SUITE, in $state/sources.list.d.
+sources() {
+  local suite=$1 names file codename=
+  # shellcheck source=/dev/null
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+  names=" $codename stable oldstable testing unstable sid "
+  rm -rf "$state/sources.list.d"
+  mkdir -p "$state/sources.list.d"
+  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+    [ -r "$file" ] || continue
+    # deb [options] uri suite component...
+    awk -v names="$names" -v suite="$suite" '
+      $1 == "deb" {
+        at = 2
+        options = ""
+        if ($2 ~ /^\[/) {
+          while (at < NF && $at !~ /\]$/) { options = options $at " "; ++at }
+          options = options $at " "
+          ++at
+        }
+        if ($at !~ /^cdrom:/ && index(names, " " $(at + 1) " ") && / main( |$)/) print "deb " options $at " " suite " main"
+      }' "$file" >>"$state/sources.list.d/machine.list"
+  done
+  for file in /etc/apt/sources.list.d/*.sources; do
+    [ -r "$file" ] || continue
+    # Stanzas of fields; a field goes on in lines that start with a blank (a key may be spelled out in Signed-By).
+    awk -v names="$names" -v suite="$suite" '
+      function flush() {
+        if (ours && main && !off) print text "Types: deb\nSuites: " suite "\nComponents: main\n"
+        text = field = ""
+        ours = main = off = 0
+      }
+      /^[ \t]*$/ { flush(); next }
+      /^#/ { next }
+      {
+        if ($0 !~ /^[ \t]/) { field = tolower($0); sub(/:.*/, "", field) }
+        if (field == "suites") {
+          for (i = 1; i <= NF; ++i) if (index(names, " " $i " ")) ours = 1
+        } else if (field == "enabled" && tolower($2) == "no") {
+          off = 1
+        } else if (field == "components") {
+          if (/[ :\t]main([ \t]|$)/) main = 1
+        } else if (field != "types") {
+          text = text $0 "\n"
+        }
+      }
+      END { flush() }' "$file" >>"$state/sources.list.d/machine.sources"
+  done
+}
+
+# fetch SUITE PACKAGE: downloads the package into $state/download. Signatures are checked by apt with the keys that the
+# machine trusts; its proxy, certificates and credentials apply, its package database and lists stay as they are.
+fetch() {
+  local suite=$1 package=$2 options=(-q -o APT::Get::AllowUnauthenticated=false)
+  mkdir -p "$state/lists/partial" "$state/archives/partial" "$state/download"
+  if [ "$(id -u)" -eq 0 ] && ! runuser -u _apt -- test -w "$state/download" 2>/dev/null; then
+    # apt fetches as a user of its own, which cannot write here.
+    options+=(-o APT::Sandbox::User=root)
+  fi
+  if [ "$suite" != own ]; then
+    sources "$suite"
+    cat "$state"/sources.list.d/* | grep -q . || return
+    : >"$state/status"
+    options+=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$state/sources.list.d"
+      -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
+      -o "Dir::State::lists=$state/lists" -o "Dir::State::status=$state/status"
+      -o "Dir::State::extended_states=$state/extended_states" -o "Dir::Cache=$state"
+      -o "Dir::Cache::archives=$state/archives" -o Acquire::Languages=none
+      -o Acquire::AllowInsecureRepositories=false -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false
+      -o Acquire::IndexTargets::deb::CNF::DefaultEnabled=false)
+    apt-get "${options[@]}" update || true # a third party's source may lack the suite; the download tells
+  fi
+  (cd "$state/download" && apt-get "${options[@]}" download "$package")
+}
+
+# unpack NAME SUITE PACKAGE PATH...: puts these files of the package into build/deps/NAME; the suite "own" is what the
+# machine's package manager offers.
+unpack() {
+  local name=$1 suite=$2 package=$3 path state=$deps/apt stage=$deps/$1.stage
+  shift 3
+  have apt-get && have dpkg || return
+  if [ "$suite" = own ]; then apt-cache show "$package" >/dev/null 2>&1 || return; fi
+  say "fetching $package of $suite into build/deps/$name"
+  rm -rf "$state" "$stage"
+  mkdir -p "$state" "$stage/all" "$stage/kept"
+  if ! fetch "$suite" "$package" >"$deps/$name.log" 2>&1 ||
+    ! dpkg -x "$state/download/$package"_*.deb "$stage/all"; then
+    say "no $package of $suite (see build/deps/$name.log)"
+    rm -rf "$state" "$stage"
+    return 1
+  fi
+  for path in "$@"; do
+    mkdir -p "$stage/kept/$(dirname "$path")"
+    mv "$stage/all/$path" "$stage/kept/$path" || return
+  done
+  rm -rf "${deps:?}/$name"
+  mv "$stage/kept" "$deps/$name"
+  rm -rf "$state" "$stage" "$deps/$name.log"
+}
+
+pfr_ready() { has_pfr || has_pfr -I"$deps/boost/usr/include"; }
+catch2_ready() { has_catch2 || has_catch2 -I"$deps/catch2/usr/include"; }
+
+if ! pfr_ready || ! catch2_ready; then
+  mkdir -p "$deps"
+  if have flock; then # two calls at the same time: the second waits and finds the work done
+    exec 9>"$deps/.lock"
+    flock 9
+  fi
+  # shellcheck source=/dev/null
+  distribution=$(. /etc/os-release 2>/dev/null && echo "${ID:-}")
+  # shellcheck source=/dev/null
+  codename=$(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}")
+  later=trixie
+  [ "$distribution" != ubuntu ] || later=resolute
+fi
+if ! pfr_ready; then
+  kept=(usr/include/boost/pfr usr/include/boost/pfr.hpp usr/share/doc/libboost1.88-dev/copyright)
+  unpack boost own libboost1.88-dev "${kept[@]}" || unpack boost "$later" libboost1.88-dev "${kept[@]}" || true
+  pfr_ready || say "no boost/pfr/core_name.hpp on this system: CMake will fetch Boost.PFR"
+fi
+if ! catch2_ready; then
+  unpack catch2 own libcatch2-dev usr || unpack catch2 "$codename-backports" libcatch2-dev usr || true
+  catch2_ready || say "no Catch2 3.3 on this system: CMake will fetch it"
+fi

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Sets up what is missing, builds one example, and runs it against a throwaway PostgreSQL.
+#   examples/run.sh [NAME] [--interactive]
+# NAME is examples/NAME.cpp (basic); examples/NAME.sql, which makes table and publication, is run first.
+# BTREEMAPPED_DSN names another server, which is then used as it is: wal_level must be logical there.
+# --interactive leaves the example running and prints the psql line to play with; end it with Ctrl-C.
+set -eu
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+name=basic
+interactive=()
+for argument in "$@"; do
+  case $argument in
+    --interactive) interactive=(--interactive) ;;
+    -*)
+      sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+      exit 2
+      ;;
+    *) name=$argument ;;
+  esac
+done
+[ -e "examples/$name.cpp" ] || {
+  echo "no examples/$name.cpp; there is:" examples/*.cpp >&2
+  exit 2
+}
+
+cmake/bootstrap.sh
+preset=dev
+cmake --preset "$preset" >build/configure.log 2>&1 || {
+  cat build/configure.log >&2
+  exit 1
+}
+cmake --build --preset "$preset" --target "btreemapped_example_$name" >build/example.log 2>&1 || {
+  cat build/example.log >&2
+  exit 1
+}
+
+if [ -z "${BTREEMAPPED_DSN:-}" ]; then
+  state=$PWD/build/example-postgres-$$
+  trap 'tests/support/postgres.sh remove "$state"' EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  BTREEMAPPED_DSN=$(tests/support/postgres.sh start "$state")
+fi
+export BTREEMAPPED_DSN
+if [ -e "examples/$name.sql" ]; then
+  psql "$BTREEMAPPED_DSN" --no-psqlrc --quiet --set ON_ERROR_STOP=1 --file "examples/$name.sql"
+fi
+if [ ${#interactive[@]} -gt 0 ]; then
+  echo "In another terminal:  psql '$BTREEMAPPED_DSN'"
+  trap : INT # Ctrl-C is for the example; then the server is stopped
+fi
+status=0
+"build/$preset/examples/$name" "${interactive[@]}" || status=$?
+exit "$status"

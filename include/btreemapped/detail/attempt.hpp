@@ -1,0 +1,313 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/change.hpp>
+#include <btreemapped/detail/column_map.hpp>
+#include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/pq/conninfo.hpp>
+#include <btreemapped/detail/pq/snapshot_copy.hpp>
+#include <btreemapped/detail/pq/stream.hpp>
+#include <btreemapped/detail/shape.hpp>
+#include <btreemapped/detail/sql/blockers.hpp>
+#include <btreemapped/detail/sql/catalog.hpp>
+#include <btreemapped/detail/sql/copy_guard.hpp>
+#include <btreemapped/detail/sql/fingerprint.hpp>
+#include <btreemapped/detail/sql/publication.hpp>
+#include <btreemapped/detail/sql/session.hpp>
+#include <btreemapped/detail/store.hpp>
+#include <btreemapped/detail/table.hpp>
+#include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/detail/wire/copy_text.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/options.hpp>
+#include <btreemapped/preflight.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// One attempt to follow the tables, from connecting to the start of the stream: its sessions, and the work on them that
+/// may block. A worker thread does one step after the other; the stream then belongs to the driver.
+class Attempt {
+ public:
+  using Followed = TransactionBuffer::Followed;
+  /// Called while a table is copied, on the worker's thread.
+  using OnProgress = std::function<void(const Table& table, std::size_t rows)>;
+
+  Attempt(const Options& options, std::shared_ptr<Store> store, std::string slot_name)
+      : connection_(options.connection),
+        publications_{options.publication},
+        create_publication_(options.create_publication),
+        slot_timeout_(options.slot_timeout),
+        lock_timeout_(options.lock_timeout),
+        slot_name_(std::move(slot_name)),
+        store_(std::move(store)) {}
+
+  /// Ends whatever step is under way; it throws StoppedError. From any thread.
+  void interrupt() noexcept { interrupt_->interrupt(); }
+
+  struct Greeting {
+    std::chrono::milliseconds sender_timeout{};
+    std::uint64_t wal_block_size = 0;
+  };
+
+  Greeting connect() {
+    stream_.emplace(pq::ReplicationStream::open(connection_, interrupt_, no_deadline));
+    const pq::SystemIdentity identity = stream_->identify_system(no_deadline);
+    system_identifier_ = identity.system_identifier;
+    pinned_ = pq::pinned_to(pq::with_defaults(connection_), stream_->connection().address());
+    control_ = std::make_unique<sql::Session>(pinned_, interrupt_);
+    const sql::Rows block = stream_->connection().exec("SHOW wal_block_size", "cannot read wal_block_size");
+    return {stream_->sender_timeout(no_deadline), block.number<std::uint64_t>(0, 0)};
+  }
+
+  struct Findings {
+    std::vector<Problem> server{};
+    std::vector<std::vector<Problem>> tables{};  ///< as store.tables()
+  };
+
+  /// Looks at server, publication and tables before any slot exists. Only tables without an error are followed.
+  Findings check() {
+    Catalog catalog = read_catalog();
+    if (create_publication_ && !catalog.server.publications.front().exists && create_publication(catalog))
+      catalog = read_catalog();
+    if (catalog.server.system_identifier != system_identifier_)
+      throw ConnectionError("btreemapped: two connections reached two different servers; name one server in the connection string",
+                            {.retryable = true});
+    Findings findings;
+    server_ = catalog.server;
+    const PreflightContext context{server_};
+    findings.server = judge_server(context);
+    if (catalog.tables.empty()) return findings;
+    for (std::size_t i = 0; i < store_->tables().size(); ++i) {
+      Table& table = *store_->tables()[i];
+      findings.tables.push_back(judge_table(context, catalog.tables[i], table.needs()));
+      if (has_errors(findings.tables.back()))
+        left_out_.push_back(&table);
+      else
+        followed_.push_back({&table, std::move(catalog.tables[i].shape)});
+    }
+    return findings;
+  }
+
+  /// Blocks and locks: until the transactions that are writing now have ended, or slot_timeout.
+  Lsn create_slot() {
+    const Deadline deadline = std::chrono::steady_clock::now() + slot_timeout_ + std::chrono::seconds{1};
+    slot_ = stream_->create_slot(slot_name_, slot_timeout_, deadline);
+    return slot_.consistent_point;
+  }
+
+  /// For whom create_slot() waits; to be asked on another thread meanwhile.
+  std::string who_blocks() { return sql::describe(sql::find_blockers(*control_, stream_->connection().backend_pid())); }
+
+  struct Copied {
+    Commit commit{};
+    std::vector<Fault> faults{};
+  };
+
+  /// Copies all followed tables as the slot's snapshot shows them, after making sure that it shows them whole: a TRUNCATE
+  /// or rewrite between slot and copy would leave it silently empty.
+  Copied copy(const OnProgress& on_progress) {
+    Copied out;
+    pq::SnapshotCopy snapshot = pq::SnapshotCopy::open(pinned_, slot_.snapshot, interrupt_, no_deadline);
+    stream_->release_snapshot(no_deadline);
+    guard(snapshot, out.faults);
+    for (const Followed& each : followed_) copy_table(snapshot, each, on_progress, out);
+    snapshot.commit(no_deadline);
+    for (const Fault& fault : out.faults) forget(*fault.table);
+    out.commit.commit_lsn = out.commit.end_lsn = slot_.consistent_point;
+    return out;
+  }
+
+  void start() {
+    stream_->start(slot_name_, Lsn{}, publications_, no_deadline);
+  }
+
+  /// The driver's, once started.
+  [[nodiscard]] pq::ReplicationStream& stream() { return *stream_; }
+  /// What has been copied, and as what; the driver's, once copied.
+  [[nodiscard]] const std::vector<Followed>& followed() const noexcept { return followed_; }
+
+  /// The tables for which a new attempt is due: those that no longer look as they did when they were copied, and those
+  /// that were left out and would fit now.
+  std::vector<Table*> changed_tables() {
+    try {
+      return compare_catalog();
+    } catch (const ConnectionError&) {
+      interrupt_->check();
+      control_.reset();
+      control_ = std::make_unique<sql::Session>(pinned_, interrupt_);  // fails when it is the server that has gone
+      return compare_catalog();
+    }
+  }
+
+  /// Readable when the server ends the idle control session, as it does with all sessions when it shuts down.
+  [[nodiscard]] int control_socket() const { return control_ == nullptr ? -1 : control_->socket(); }
+
+ private:
+  struct Catalog {
+    ServerShape server{};
+    std::vector<sql::TableFacts> tables{};
+  };
+
+  static constexpr std::size_t rows_per_report = 16'384;
+
+  static std::vector<std::string> columns_of(const Table& table) {
+    std::vector<std::string> columns;
+    for (const FieldNeed& need : table.needs()) columns.push_back(need.column);
+    return columns;
+  }
+
+  static bool same(const Followed& followed, const std::string& fingerprint) {
+    const std::vector<std::string> columns = columns_of(*followed.table);
+    return sql::fingerprint_of(followed.shape.fingerprint, columns) == sql::fingerprint_of(fingerprint, columns);
+  }
+
+  static sql::CopySource source_of(const Followed& followed) {
+    return {followed.shape.table, followed.shape.kind, columns_of(*followed.table), followed.shape.row_filter};
+  }
+
+  std::vector<TableName> table_names() const {
+    std::vector<TableName> names;
+    for (const auto& table : store_->tables()) names.push_back(table->name());
+    return names;
+  }
+
+  std::vector<TableName> followed_names() const {
+    std::vector<TableName> names;
+    for (const Followed& each : followed_) names.push_back(each.shape.table);
+    return names;
+  }
+
+  Catalog read_catalog() {
+    Catalog catalog;
+    catalog.server = sql::read_server(*control_, publications_, stream_->connection().backend_pid());
+    if (catalog.server.version >= sql::oldest_server_version)
+      catalog.tables = sql::read_tables(*control_, table_names(), publications_);
+    return catalog;
+  }
+
+  std::vector<Table*> compare_catalog() {
+    std::vector<Table*> changed;
+    const std::vector<TableName> names = followed_names();
+    const std::vector<std::string> now = sql::read_fingerprints(*control_, names, publications_);
+    for (std::size_t i = 0; i < followed_.size(); ++i)
+      if (!same(followed_[i], now[i])) changed.push_back(followed_[i].table);
+    if (left_out_.empty()) return changed;
+    std::vector<TableName> left_out_names;
+    for (const Table* const table : left_out_) left_out_names.push_back(table->name());
+    const std::vector<sql::TableFacts> facts = sql::read_tables(*control_, left_out_names, publications_);
+    for (std::size_t i = 0; i < left_out_.size(); ++i)
+      if (!has_errors(judge_table({server_}, facts[i], left_out_[i]->needs()))) changed.push_back(left_out_[i]);
+    return changed;
+  }
+
+  /// False when a table is not fit for it; check() then says why.
+  bool create_publication(const Catalog& catalog) {
+    std::vector<TableShape> shapes;
+    for (std::size_t i = 0; i < catalog.tables.size(); ++i) {
+      const sql::TableFacts& facts = catalog.tables[i];
+      if (has_errors(judge_table({catalog.server, true}, facts, store_->tables()[i]->needs()))) return false;
+      const auto same_table = [&](const TableShape& shape) { return shape.oid == facts.shape.oid; };
+      if (std::none_of(shapes.begin(), shapes.end(), same_table)) shapes.push_back(facts.shape);
+    }
+    if (shapes.empty()) return false;
+    sql::create_publication(*control_, publications_.front(), shapes);
+    return true;
+  }
+
+  void forget(const Table& table) {
+    std::erase_if(followed_, [&](const Followed& each) { return each.table == &table; });
+  }
+
+  /// Leaves out the tables that cannot be had at all.
+  /// Throws: SchemaError, retryable, when a table changed after the slot was made, or somebody holds it.
+  void guard(pq::SnapshotCopy& snapshot, std::vector<Fault>& faults) {
+    std::vector<sql::CopySource> sources;
+    for (const Followed& each : followed_) sources.push_back(source_of(each));
+    const sql::GuardReport report = sql::guard_copy(snapshot, *control_, sources, publications_, lock_timeout_, no_deadline);
+    const auto again = [&](std::size_t table, const std::string& what, const std::string& sqlstate) {
+      return SchemaError(what + "; trying again", {.sqlstate = sqlstate, .table = to_string(sources[table].table), .retryable = true});
+    };
+    for (const sql::GuardFinding& finding : report.findings) {
+      if (finding.retryable) throw again(finding.table, finding.what, finding.sqlstate);
+      faults.push_back({followed_[finding.table].table, {}, finding.what, slot_.consistent_point, false});
+    }
+    for (std::size_t i = 0; i < sources.size(); ++i)
+      if (!same(followed_[i], report.fingerprints[i]))
+        throw again(i, "table " + to_string(sources[i].table) + " was altered before it was to be copied", "");
+    for (const Fault& fault : faults) forget(*fault.table);
+  }
+
+  void copy_table(pq::SnapshotCopy& snapshot, const Followed& followed, const OnProgress& on_progress, Copied& out) {
+    Table& table = *followed.table;
+    const std::unique_ptr<TableCopy> copy = table.make_copy(map_copied_columns(table.needs(), followed.shape));
+    std::string scratch;
+    std::vector<wire::Cell> cells;
+    std::optional<Fault> fault;
+    table.set_copied_rows(0);
+    snapshot.copy(source_of(followed), [&](std::string_view line) {
+      if (fault) return;  // the rest is read and dropped, so that the session can go on with the next table
+      fault = add_line(table, *copy, line, scratch, cells);
+      if (!fault && copy->row_count() % rows_per_report == 0) {
+        table.set_copied_rows(copy->row_count());
+        on_progress(table, copy->row_count());
+      }
+    });
+    if (fault) {
+      out.faults.push_back(std::move(*fault));
+      return;
+    }
+    table.set_copied_rows(copy->row_count());
+    on_progress(table, copy->row_count());
+    out.commit.changes.push_back({&table, copy->finish()});
+    out.commit.rejoined.push_back(&table);
+  }
+
+  std::optional<Fault> add_line(Table& table, TableCopy& copy, std::string_view line, std::string& scratch,
+                                std::vector<wire::Cell>& cells) const {
+    try {
+      if (const Errc error = wire::split_copy_line(line, scratch, cells); error != Errc::ok)
+        throw ProtocolError("btreemapped: a line of COPY cannot be read: " + std::string(describe(error)),
+                            {.table = to_string(table.name())});
+      if (const Failure failure = copy.add(cells)) return make_fault(table, failure, slot_.consistent_point);
+    } catch (const std::bad_alloc&) {
+      return Fault{&table, {}, "out of memory", slot_.consistent_point, true};
+    }
+    return std::nullopt;
+  }
+
+  const std::string connection_;
+  const std::vector<std::string> publications_;
+  const bool create_publication_;
+  const std::chrono::milliseconds slot_timeout_;
+  const std::chrono::milliseconds lock_timeout_;
+  const std::string slot_name_;
+  const std::shared_ptr<Store> store_;  // also keeps the tables that a left-behind step may still write to
+
+  const std::shared_ptr<Interrupt> interrupt_ = std::make_shared<Interrupt>();
+  std::optional<pq::ReplicationStream> stream_{};
+  std::unique_ptr<sql::Session> control_{};
+  std::string pinned_{};
+  std::string system_identifier_{};
+  ServerShape server_{};
+  std::vector<Followed> followed_{};
+  std::vector<Table*> left_out_{};  // preflight found that they cannot be followed
+  pq::CreatedSlot slot_{};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,123 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/pq/connection.hpp>
+#include <btreemapped/detail/shape.hpp>
+#include <btreemapped/detail/sql/copy_query.hpp>
+#include <btreemapped/detail/sql/quote.hpp>
+#include <btreemapped/detail/sql/rows.hpp>
+#include <btreemapped/error.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+namespace pq {
+
+/// A session that sees the database as an exported snapshot shows it, and copies tables out of it.
+class SnapshotCopy {
+ public:
+  /// `conninfo` is pinned to the server that exported the snapshot, and names the same database.
+  [[nodiscard]] static SnapshotCopy open(std::string_view conninfo, std::string_view snapshot,
+                                         std::shared_ptr<Interrupt> interrupt, Deadline deadline) {
+    SnapshotCopy copy{Connection::open(conninfo, std::move(interrupt), deadline)};
+    copy.connection_.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE; SET TRANSACTION SNAPSHOT " +
+                              sql::literal(snapshot),
+                          "cannot import the slot's snapshot", deadline);
+    return copy;
+  }
+
+  /// Keeps a table from being truncated, rewritten or renamed until the end of the transaction, which goes on after a
+  /// failure: so all tables that cannot be had are found in one go.
+  /// Throws: SchemaError with the table (sqlstate 55P03: somebody held it for `lock_timeout`), ConnectionError, StoppedError.
+  void lock(const sql::CopySource& source, std::chrono::milliseconds lock_timeout, Deadline deadline) {
+    const std::string doing = "cannot read table " + to_string(source.table);
+    connection_.send_query("SAVEPOINT one_table; SET LOCAL lock_timeout = " + std::to_string(lock_timeout.count()) + "; " +
+                               sql::lock_query(source) + "; SET LOCAL lock_timeout = 0; RELEASE SAVEPOINT one_table",
+                           doing, deadline);
+    try {
+      finish(doing, source.table, deadline);
+    } catch (const SchemaError&) {
+      connection_.exec("ROLLBACK TO SAVEPOINT one_table; RELEASE SAVEPOINT one_table", doing, deadline);
+      throw;
+    }
+  }
+
+  /// A query through the snapshot.
+  sql::Rows query(const std::string& sql, Deadline deadline) {
+    return connection_.exec(sql, "cannot read the catalog through the slot's snapshot", deadline);
+  }
+
+  /// Calls `on_line(std::string_view)` with each row as COPY's text format has it, with its newline; returns their number.
+  /// The view is valid during the call. What the callback throws ends the session.
+  template <class OnLine>
+  std::uint64_t copy(const sql::CopySource& source, OnLine&& on_line, Deadline deadline = no_deadline) {
+    const std::string doing = "cannot copy table " + to_string(source.table);
+    connection_.send_query(sql::copy_query(source), doing, deadline);
+    if (const ResultPtr begun = connection_.next_result(doing, deadline);
+        !begun || PQresultStatus(begun.get()) != PGRES_COPY_OUT) {
+      if (!begun) connection_.throw_lost(doing);
+      connection_.throw_result<SchemaError>(*begun, doing, {.table = to_string(source.table)});
+    }
+    std::uint64_t lines = 0;
+    try {
+      while (true) {
+        char* data = nullptr;
+        const int length = PQgetCopyData(connection_.native(), &data, 1);
+        const std::unique_ptr<char, decltype(&PQfreemem)> line{data, &PQfreemem};
+        if (length > 0) {
+          connection_.interrupt().check();
+          on_line(std::string_view{data, static_cast<std::size_t>(length)});
+          ++lines;
+        } else if (length == 0) {
+          connection_.wait(POLLIN, doing, deadline);
+          if (PQconsumeInput(connection_.native()) == 0) connection_.throw_lost(doing);
+        } else if (length == -1) {
+          break;
+        } else {
+          connection_.throw_lost(doing);
+        }
+      }
+    } catch (...) {
+      connection_.close();
+      throw;
+    }
+    finish(doing, source.table, deadline);
+    return lines;
+  }
+
+  /// Ends the transaction and with it snapshot and locks.
+  void commit(Deadline deadline) { connection_.exec("COMMIT", "cannot end the copy", deadline); }
+
+  [[nodiscard]] Connection& connection() noexcept { return connection_; }
+
+ private:
+  explicit SnapshotCopy(Connection connection) : connection_(std::move(connection)) {}
+
+  /// Takes in what is left of a statement on a table.
+  void finish(std::string_view doing, const TableName& table, Deadline deadline) {
+    ResultPtr failed{nullptr, &PQclear};
+    while (ResultPtr result = connection_.next_result(doing, deadline)) {
+      const ExecStatusType status = PQresultStatus(result.get());
+      if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && !failed) failed = std::move(result);
+    }
+    if (failed) connection_.throw_result<SchemaError>(*failed, doing, {.table = to_string(table)});
+  }
+
+  Connection connection_;
+};
+
+}  // namespace pq
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,204 @@
+#pragma once
+
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <libpq-fe.h>
+#include <poll.h>
+
+#include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/pq/connection.hpp>
+#include <btreemapped/detail/pq/conninfo.hpp>
+#include <btreemapped/detail/sql/quote.hpp>
+#include <btreemapped/detail/sql/rows.hpp>
+#include <btreemapped/detail/sql/server_error.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+namespace pq {
+
+/// What IDENTIFY_SYSTEM tells of a server.
+struct SystemIdentity {
+  std::string system_identifier{};
+  std::uint32_t timeline = 0;
+  Lsn position{};
+  std::string database{};
+};
+
+/// A new slot: the stream has exactly the transactions that commit at or after the point, the snapshot all others.
+struct CreatedSlot {
+  Lsn consistent_point{};
+  std::string snapshot{};
+};
+
+/// Throws UsageError for a name that the server would refuse.
+inline void check_slot_name(std::string_view name) {
+  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyz0123456789_";
+  if (name.empty() || name.size() > 63 || name.find_first_not_of(allowed) != std::string_view::npos)
+    throw UsageError("a slot name has 1 to 63 of the characters a-z, 0-9 and _");
+}
+
+/// START_REPLICATION for the pgoutput plugin. The publications are identifiers inside one string constant.
+/// Source: https://www.postgresql.org/docs/current/protocol-replication.html
+[[nodiscard]] inline std::string start_replication_sql(std::string_view slot, Lsn position,
+                                                       std::span<const std::string> publications) {
+  check_slot_name(slot);
+  const std::string names =
+      sql::comma_separated(publications, [](const std::string& name) { return sql::identifier(name); });
+  return "START_REPLICATION SLOT " + sql::identifier(slot) + " LOGICAL " + btreemapped::to_string(position) +
+         " (proto_version '1', publication_names " + sql::quoted(names, '\'') + ")";
+}
+
+/// The replication session: commands first, then the stream, which never blocks.
+class ReplicationStream {
+ public:
+  /// Opens a session with replication=database, which is also the test whether the role may replicate.
+  [[nodiscard]] static ReplicationStream open(std::string_view conninfo, std::shared_ptr<Interrupt> interrupt,
+                                              Deadline deadline) {
+    static constexpr ConninfoOverride replication[] = {{"replication", "database"}};
+    const std::string text = with_overrides(conninfo, replication);
+    try {
+      return ReplicationStream{Connection::open(text, std::move(interrupt), deadline)};
+    } catch (const ConnectionError& error) {
+      if (error.sqlstate() != "42501") throw;
+      const Conninfo effective = effective_conninfo(conninfo);
+      const std::string* const user = find_option(effective, "user");
+      throw ConnectionError(std::string{error.what()} + ": ALTER ROLE " +
+                                sql::identifier(user == nullptr ? "" : *user) + " REPLICATION;",
+                            {.sqlstate = error.sqlstate()});
+    }
+  }
+
+  explicit ReplicationStream(Connection connection) : connection_(std::move(connection)) {}
+
+  [[nodiscard]] SystemIdentity identify_system(Deadline deadline) {
+    const sql::Rows rows = connection_.exec("IDENTIFY_SYSTEM", "cannot identify the server", deadline);
+    const auto position = rows.empty() ? std::nullopt : Lsn::parse(rows.text(0, 2));
+    if (!position) throw ProtocolError("IDENTIFY_SYSTEM gave no position");
+    return {rows.string(0, 0), rows.number<std::uint32_t>(0, 1), *position, rows.string(0, 3)};
+  }
+
+  /// The server ends a session that is silent for this long; zero: never.
+  [[nodiscard]] std::chrono::milliseconds sender_timeout(Deadline deadline) {
+    const sql::Rows rows =
+        connection_.exec("SELECT setting FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'",
+                         "cannot read wal_sender_timeout", deadline);
+    return std::chrono::milliseconds{rows.empty() ? 0 : rows.number<std::int64_t>(0, 0)};
+  }
+
+  /// Creates a temporary slot and exports its snapshot, which lives until the next command or release_snapshot().
+  /// Waits for every transaction that is writing. On a standby only the deadline ends that wait.
+  /// Throws: SlotError (sqlstate 55P03: a transaction held it up for `lock_timeout`), ConnectionError, StoppedError.
+  [[nodiscard]] CreatedSlot create_slot(std::string_view name, std::chrono::milliseconds lock_timeout,
+                                        Deadline deadline) {
+    constexpr std::string_view doing = "cannot create the replication slot";
+    check_slot_name(name);
+    connection_.exec("SET lock_timeout = " + std::to_string(lock_timeout.count()), doing, deadline);
+    connection_.send_query("CREATE_REPLICATION_SLOT " + sql::identifier(name) +
+                               " TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')",
+                           doing, deadline);
+    const sql::Rows rows = connection_.collect<SlotError>(doing, deadline);
+    const auto point = rows.empty() ? std::nullopt : Lsn::parse(rows.text(0, 1));
+    if (!point || rows.is_null(0, 2)) throw ProtocolError("CREATE_REPLICATION_SLOT gave no position or no snapshot");
+    return {*point, rows.string(0, 2)};
+  }
+
+  /// Ends the exporting transaction, once all who need the snapshot have imported it.
+  void release_snapshot(Deadline deadline) {
+    connection_.exec("SET lock_timeout = 0", "cannot go on after creating the slot", deadline);
+  }
+
+  /// Begins to stream; only receive(), send() and flush() may follow.
+  /// Throws: SlotError (sqlstate 55006: somebody else uses it), ConnectionError, StoppedError.
+  void start(std::string_view slot, Lsn position, std::span<const std::string> publications, Deadline deadline) {
+    constexpr std::string_view doing = "cannot start the replication stream";
+    connection_.send_query(start_replication_sql(slot, position, publications), doing, deadline);
+    const ResultPtr result = connection_.next_result(doing, deadline);
+    if (result && PQresultStatus(result.get()) == PGRES_COPY_BOTH) return;
+    if (!result) connection_.throw_lost(doing);
+    connection_.throw_result<SlotError>(*result, doing);
+  }
+
+  /// The next CopyData payload if one is there; valid until the next call. Never blocks.
+  /// Throws: ConnectionError when the stream has ended, whatever the reason.
+  [[nodiscard]] std::optional<std::string_view> receive() {
+    connection_.require_open(streaming);
+    buffer_.reset();
+    for (const bool last : {false, true}) {
+      char* data = nullptr;
+      const int length = PQgetCopyData(connection_.native(), &data, 1);
+      buffer_.reset(data);
+      if (length > 0) return std::string_view{data, static_cast<std::size_t>(length)};
+      if (length < 0) throw_ended();
+      if (!last && PQconsumeInput(connection_.native()) == 0) connection_.throw_lost(streaming);
+    }
+    return std::nullopt;
+  }
+
+  /// Queues one CopyData payload and flushes what it can; false if some of it still waits for the socket.
+  bool send(std::span<const char> payload) {
+    connection_.require_open(streaming);
+    const int queued = PQputCopyData(connection_.native(), payload.data(), static_cast<int>(payload.size()));
+    if (queued < 0) connection_.throw_lost(streaming);
+    // Not queued: a status update that finds the buffer full is superseded by the next one.
+    if (queued == 0) wants_write_ = true;
+    return flush();
+  }
+
+  /// False while output waits for the socket. libpq takes in what the server sends meanwhile, so neither side blocks.
+  bool flush() {
+    connection_.require_open(streaming);
+    const int left = PQflush(connection_.native());
+    if (left < 0) connection_.throw_lost(streaming);
+    wants_write_ = left > 0;
+    return !wants_write_;
+  }
+
+  /// For poll(): always wait for POLLIN, and for POLLOUT while wants_write().
+  [[nodiscard]] int socket() const noexcept { return connection_.socket(); }
+  [[nodiscard]] bool wants_write() const noexcept { return wants_write_; }
+
+  [[nodiscard]] Connection& connection() noexcept { return connection_; }
+  void close() noexcept { connection_.close(); }
+
+ private:
+  static constexpr std::string_view streaming = "the replication stream has ended";
+
+  [[noreturn]] void throw_ended() {
+    // libpq has the reason ready: PQgetCopyData() says -1 only after it has parsed it, and -2 for a broken connection.
+    // After the server's CopyDone the first result is that of a copy that we could still send to.
+    if (PQisBusy(connection_.native()) == 0) {
+      const ResultPtr result{PQgetResult(connection_.native()), &PQclear};
+      if (result && PQresultStatus(result.get()) == PGRES_FATAL_ERROR) {
+        const char* const field = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+        const char* const primary = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY);
+        const std::string sqlstate{field == nullptr ? "" : field};
+        const std::string said{primary == nullptr ? PQresultErrorMessage(result.get()) : primary};
+        connection_.close();
+        sql::throw_server_error<ConnectionError>(streaming, sqlstate, said);
+      }
+    }
+    connection_.close();
+    throw ConnectionError(std::string{streaming} + ": the server has closed it", {.retryable = true});
+  }
+
+  Connection connection_;
+  std::unique_ptr<char, decltype(&PQfreemem)> buffer_{nullptr, &PQfreemem};
+  bool wants_write_ = false;
+};
+
+}  // namespace pq
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

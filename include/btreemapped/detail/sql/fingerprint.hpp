@@ -1,0 +1,179 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <btreemapped/detail/shape.hpp>
+#include <btreemapped/detail/sql/quote.hpp>
+#include <btreemapped/detail/sql/rows.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+namespace sql {
+
+/// The tables asked for, numbered, as a relation `wanted(n, schema_name, table_name)`.
+[[nodiscard]] inline std::string wanted_tables(std::span<const TableName> tables) {
+  std::string values;
+  for (std::size_t n = 0; n < tables.size(); ++n) {
+    values += (n == 0 ? "(" : ", (") + std::to_string(n) + ", " + literal(tables[n].schema) + "::text, " +
+              literal(tables[n].name) + "::text)";
+  }
+  // An empty VALUES list does not exist.
+  if (values.empty()) values = "(-1, ''::text, ''::text)";
+  return "wanted(n, schema_name, table_name) AS (VALUES " + values + ")";
+}
+
+/// Common table expressions that several catalog queries begin with:
+/// rel: the tables that exist; tree: them and all below them (of partitioned tables only); line: them and all above
+/// them; ident: the columns of the replica identity that is in effect, for all of tree.
+/// They read the catalogs themselves and call no function that looks past the transaction's snapshot.
+[[nodiscard]] inline std::string table_expressions(std::span<const TableName> tables) {
+  return "WITH RECURSIVE " + wanted_tables(tables) + R"sql(,
+rel AS (
+  SELECT w.n, c.oid, c.relname, s.nspname, c.relnamespace, c.relkind, c.relpersistence, c.relreplident
+  FROM wanted w
+  JOIN pg_catalog.pg_namespace s ON s.nspname = w.schema_name
+  JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = w.table_name),
+tree(n, oid, detaching) AS (
+  SELECT r.n, r.oid, false FROM rel r
+  UNION
+  SELECT t.n, i.inhrelid, t.detaching OR i.inhdetachpending
+  FROM tree t
+  JOIN pg_catalog.pg_class c ON c.oid = t.oid AND c.relkind = 'p'
+  JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid),
+line(n, oid) AS (
+  SELECT r.n, r.oid FROM rel r
+  UNION
+  SELECT l.n, i.inhparent
+  FROM line l
+  JOIN pg_catalog.pg_class c ON c.oid = l.oid AND c.relispartition
+  JOIN pg_catalog.pg_inherits i ON i.inhrelid = l.oid),
+ident(oid, attnums) AS (
+  SELECT i.indrelid, ARRAY(SELECT i.indkey[k] FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) k)
+  FROM (SELECT DISTINCT oid FROM tree) t
+  JOIN pg_catalog.pg_class c ON c.oid = t.oid
+  JOIN pg_catalog.pg_index i ON i.indrelid = c.oid
+  WHERE CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END
+    AND i.indisvalid AND i.indimmediate))sql";
+}
+
+/// A query for all that makes a table's rows mean what they mean, per table (n) as rows (n, part, name, text).
+/// A change of it says that rows may have changed without the stream showing it; no change of it is made by ANALYZE,
+/// VACUUM FULL of a plain table, freezing or ordinary writes. Reads through the transaction's snapshot.
+[[nodiscard]] inline std::string fingerprint_query(std::span<const TableName> tables,
+                                                   std::span<const std::string> publications) {
+  return table_expressions(tables) + R"sql(,
+-- every user-defined type that a column's text depends on
+part_type(oid, attnum, type) AS (
+  SELECT a.attrelid, a.attnum, a.atttypid
+  FROM (SELECT DISTINCT oid FROM rel) r
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND a.atttypid >= 10000
+  UNION
+  SELECT p.oid, p.attnum, below.type
+  FROM part_type p
+  JOIN pg_catalog.pg_type t ON t.oid = p.type
+  CROSS JOIN LATERAL (
+    SELECT t.typbasetype UNION ALL
+    SELECT t.typelem UNION ALL
+    SELECT a.atttypid FROM pg_catalog.pg_attribute a
+    WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped UNION ALL
+    SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid UNION ALL
+    SELECT g.rngtypid FROM pg_catalog.pg_range g WHERE g.rngmultitypid = t.oid) below(type)
+  WHERE below.type >= 10000),
+types AS (
+  SELECT p.oid, p.attnum, pg_catalog.md5(pg_catalog.string_agg(ROW(t.oid, t.typtype, t.typbasetype, t.typtypmod,
+    (SELECT pg_catalog.string_agg(e.oid::text || ' ' || e.xmin::text, ',' ORDER BY e.oid)
+     FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid),
+    (SELECT pg_catalog.string_agg(a.attnum::text || ' ' || a.xmin::text, ',' ORDER BY a.attnum)
+     FROM pg_catalog.pg_attribute a WHERE t.typtype = 'c' AND a.attrelid = t.typrelid AND a.attnum > 0)
+    )::text, ',' ORDER BY t.oid)) AS digest
+  FROM part_type p JOIN pg_catalog.pg_type t ON t.oid = p.type
+  GROUP BY p.oid, p.attnum)
+SELECT r.n, 't' AS part, ''::text COLLATE "C" AS name,
+  ROW(r.oid, r.nspname, r.relname, r.relkind, r.relpersistence, r.relreplident,
+    (SELECT pg_catalog.string_agg(i.attnums::text, ',' ORDER BY i.attnums) FROM ident i WHERE i.oid = r.oid),
+    ARRAY(SELECT l.oid FROM line l WHERE l.n = r.n AND l.oid <> r.oid ORDER BY l.oid))::text AS what
+FROM rel r
+UNION ALL
+SELECT r.n, 'c', a.attname,
+  ROW(a.attnum, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated, a.xmin, d.xmin, t.digest)::text
+FROM rel r
+JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum AND a.attgenerated <> ''
+LEFT JOIN types t ON t.oid = a.attrelid AND t.attnum = a.attnum
+UNION ALL
+SELECT t.n, 'l', '', pg_catalog.md5(pg_catalog.string_agg(
+  ROW(c.oid, c.relkind, c.relpersistence, c.relreplident, c.relfilenode, t.detaching)::text, ',' ORDER BY c.oid))
+FROM tree t
+JOIN rel r ON r.n = t.n AND r.relkind = 'p'
+JOIN pg_catalog.pg_class c ON c.oid = t.oid
+GROUP BY t.n
+UNION ALL
+SELECT r.n, 'p', p.pubname,
+  ROW((pg_catalog.to_jsonb(p) - 'pubowner')::text,
+    (SELECT pg_catalog.string_agg(pg_catalog.md5((pg_catalog.to_jsonb(m) - 'oid')::text), ',' ORDER BY m.prrelid)
+     FROM pg_catalog.pg_publication_rel m
+     WHERE m.prpubid = p.oid AND m.prrelid IN (SELECT l.oid FROM line l WHERE l.n = r.n)),
+    (SELECT pg_catalog.string_agg(m.pnnspid::text, ',' ORDER BY m.pnnspid)
+     FROM pg_catalog.pg_publication_namespace m
+     WHERE m.pnpubid = p.oid AND m.pnnspid IN (
+       SELECT c.relnamespace FROM line l JOIN pg_catalog.pg_class c ON c.oid = l.oid WHERE l.n = r.n)))::text
+FROM rel r JOIN pg_catalog.pg_publication p ON p.pubname IN ()sql" +
+         literal_list(publications) + R"sql()
+ORDER BY 1, 2, 3)sql";
+}
+
+/// Keeps a name or text on one line and free of the separator.
+[[nodiscard]] inline std::string on_one_line(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\' || c == '\n' || c == '\t') out += '\\';
+    out += c == '\n' ? 'n' : c == '\t' ? 't' : c;
+  }
+  return out;
+}
+
+/// The rows of fingerprint_query() as one text per table, a line per part. Empty for a table that does not exist.
+[[nodiscard]] inline std::vector<std::string> read_fingerprints(const Rows& rows, std::size_t table_count) {
+  std::vector<std::string> out(table_count);
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    out.at(rows.number<std::size_t>(row, 0)) +=
+        rows.string(row, 1) + on_one_line(rows.text(row, 2)) + '\t' + on_one_line(rows.text(row, 3)) + '\n';
+  }
+  return out;
+}
+
+/// A fingerprint without the lines of the columns that are not among these: somebody else's new column is no reason to
+/// copy a table again.
+[[nodiscard]] inline std::string fingerprint_of(std::string_view fingerprint, std::span<const std::string> columns) {
+  std::string out;
+  while (!fingerprint.empty()) {
+    const std::string_view line = fingerprint.substr(0, std::min(fingerprint.find('\n'), fingerprint.size() - 1) + 1);
+    fingerprint.remove_prefix(line.size());
+    const std::string_view name = line.substr(1, line.find('\t') - 1);
+    const auto is_named = [&](const std::string& column) { return on_one_line(column) == name; };
+    if (line.front() != 'c' || std::any_of(columns.begin(), columns.end(), is_named)) out += line;
+  }
+  return out;
+}
+
+/// A query for the tables (n) whose rows are no longer where the snapshot's rows are: truncated or rewritten since,
+/// themselves or a partition. To be run through the snapshot.
+/// Source: https://www.postgresql.org/docs/current/mvcc-caveats.html
+[[nodiscard]] inline std::string moved_storage_query(std::span<const TableName> tables) {
+  return table_expressions(tables) + R"sql(
+SELECT DISTINCT t.n
+FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid
+WHERE c.relkind = 'r' AND c.relfilenode IS DISTINCT FROM pg_catalog.pg_relation_filenode(c.oid)
+ORDER BY 1)sql";
+}
+
+}  // namespace sql
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,148 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <pqxx/connection>
+#include <pqxx/except>
+#include <pqxx/result>
+#include <pqxx/transaction>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/sql/rows.hpp>
+#include <btreemapped/detail/sql/server_error.hpp>
+#include <btreemapped/detail/sql/settings.hpp>
+#include <btreemapped/error.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+namespace sql {
+
+/// A blocking libpqxx session for control work, never used on the stream's thread. Interrupt ends a blocked query by
+/// shutting its socket down. Each transaction brings its settings along, so that nothing hangs on session state.
+class Session {
+ public:
+  /// Blocks and locks: for as long as libpq's connect_timeout, or name resolution.
+  /// Throws: ConnectionError, StoppedError.
+  Session(const std::string& conninfo, std::shared_ptr<Interrupt> interrupt)
+      : interrupt_(std::move(interrupt)), owner_(::getpid()) {
+    interrupt_->check();
+    guarded("cannot open a control connection", [&] {
+      connection_ = std::make_unique<pqxx::connection>(conninfo);
+      socket_ = Interrupt::Socket{interrupt_, connection_->sock()};
+      backend_pid_ = connection_->backendpid();
+      settings_ = pinned_settings(connection_->server_version(), SettingScope::transaction);
+      pqxx::work work{*connection_};
+      work.exec(pinned_settings(connection_->server_version()));
+      work.commit();
+    });
+  }
+
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() {
+    // A forked child shares the socket and must not say goodbye on it.
+    if (::getpid() != owner_) static_cast<void>(connection_.release());
+  }
+
+  /// One open transaction.
+  class Transaction {
+   public:
+    Rows query(const std::string& sql) {
+      const pqxx::result result = work_.exec(sql);
+      Rows rows;
+      for (auto row = 0 * result.size(); row < result.size(); ++row) {
+        Rows::Row out;
+        for (auto column = 0 * result.columns(); column < result.columns(); ++column) {
+          const auto field = result[row][column];
+          if (field.is_null()) {
+            out.emplace_back();
+          } else {
+            out.emplace_back(std::in_place, field.c_str(), field.size());
+          }
+        }
+        rows.add(std::move(out));
+      }
+      return rows;
+    }
+
+   private:
+    friend class Session;
+    explicit Transaction(pqxx::work& work) : work_(work) {}
+    pqxx::work& work_;
+  };
+
+  /// Calls f(Transaction&) inside a transaction that sees one state of the database, and commits.
+  /// Throws: SchemaError (the server refuses a statement), ConnectionError, StoppedError, what f throws.
+  template <class Function>
+  auto in_transaction(std::string_view doing, Function&& f) {
+    return guarded(doing, [&] {
+      pqxx::work work{*connection_};
+      const pqxx::result pid =
+          work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; " + settings_ + "SELECT pg_catalog.pg_backend_pid()");
+      // libpqxx 6 opens a lost connection again by itself, behind the back of Interrupt.
+      if (pid[0][0].as<int>() != backend_pid_) throw pqxx::broken_connection{"the connection is lost"};
+      Transaction transaction{work};
+      if constexpr (std::is_void_v<decltype(f(transaction))>) {
+        f(transaction);
+        work.commit();
+      } else {
+        auto result = f(transaction);
+        work.commit();
+        return result;
+      }
+    });
+  }
+
+  Rows query(std::string_view doing, const std::string& sql) {
+    return in_transaction(doing, [&](Transaction& transaction) { return transaction.query(sql); });
+  }
+
+  [[nodiscard]] int server_version() const { return connection_->server_version(); }
+  [[nodiscard]] int backend_pid() const noexcept { return backend_pid_; }
+  /// For poll(): readable while no query runs only when the server has something to say on its own.
+  [[nodiscard]] int socket() const { return connection_->sock(); }
+
+ private:
+  /// Turns what libpqxx throws into this library's errors.
+  template <class Function>
+  auto guarded(std::string_view doing, Function&& f) -> decltype(f()) {
+    try {
+      interrupt_->check();
+      return f();
+    } catch (const pqxx::sql_error& error) {
+      interrupt_->check();
+      throw_server_error<SchemaError>(doing, std::string{error.sqlstate()}, without_severity(error.what()));
+    } catch (const pqxx::broken_connection& error) {
+      interrupt_->check();
+      throw_server_error<ConnectionError>(doing, "", without_severity(error.what()));
+    } catch (const pqxx::failure& error) {
+      interrupt_->check();
+      throw_server_error<ConnectionError>(doing, "", without_severity(error.what()));
+    }
+  }
+
+  /// libpqxx gives "ERROR:  text" and more lines; the first is the server's primary message.
+  [[nodiscard]] static std::string_view without_severity(std::string_view said) {
+    const std::size_t colon = said.substr(0, said.find('\n')).find(":  ");
+    return colon == std::string_view::npos ? said : said.substr(colon + 3);
+  }
+
+  std::shared_ptr<Interrupt> interrupt_;
+  std::unique_ptr<pqxx::connection> connection_;
+  Interrupt::Socket socket_;  // goes before the connection that owns the descriptor
+  int backend_pid_ = 0;
+  std::string settings_;
+  ::pid_t owner_;
+};
+
+}  // namespace sql
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <btreemapped/detail/shape.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+namespace sql {
+
+/// A table's shape, and what else the catalog says that decides whether it can be followed.
+struct TableFacts {
+  TableShape shape{};                        ///< its oid is 0 if there is no such table
+  std::vector<std::string> publications{};   ///< those of the named ones that publish it under its own name
+  std::optional<TableName> published_as{};   ///< the partitioned table under whose name its rows are published instead
+  bool column_lists_differ = false;          ///< from publication to publication, which the server refuses
+  bool schema_usable = true;                 ///< the role has USAGE on its schema
+  std::vector<std::string> toastable{};      ///< columns whose values can be too long for their row
+  std::vector<TableName> leaves{};           ///< of a partitioned table: its partitions that hold rows
+  std::vector<TableName> unlogged_leaves{};  ///< partitions whose changes are not in the log: unlogged or foreign ones
+  std::vector<TableName> weak_leaves{};      ///< partitions whose replica identity lacks columns of the table's own
+};
+
+}  // namespace sql
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,330 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include <btreemapped/detail/wire/frame.hpp>
+#include <btreemapped/detail/wire/message.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/state.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// Decides what a Replicator does next: a state machine that sees frames and positions, never rows, sockets or clocks.
+/// The driver asks next(now), does what it says, and tells the outcome by one of the events.
+class StreamFsm {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
+  using Duration = Clock::duration;
+
+  struct Settings {
+    Duration shortest_backoff = std::chrono::milliseconds{100};
+    Duration longest_backoff = std::chrono::seconds{15};
+    std::uint32_t jitter_seed = 0;
+  };
+
+  enum class Step : std::uint8_t {
+    connect,
+    preflight,
+    create_slot,
+    copy,
+    publish_copy,   ///< until `until`, then say published() or nothing
+    start_stream,
+    receive,        ///< one frame, or wait until `until`
+    stage,          ///< message()
+    publish,        ///< the transaction that commit() ends, until `until`; then published() or nothing
+    advance,        ///< to `position`: nothing that concerns us happened before it
+    send_feedback,  ///< `position`, `ask_reply`
+    wait,           ///< for an event, or until `until`
+    give_up,        ///< the connection: the server has been silent for too long
+    finish,
+  };
+
+  struct Action {
+    Step step = Step::wait;
+    Time until = Time::max();
+    Lsn position{};
+    bool ask_reply = false;
+  };
+
+  explicit StreamFsm(Settings settings) : settings_(settings), jitter_(settings.jitter_seed) {}
+
+  [[nodiscard]] ReplicatorState state() const noexcept {
+    switch (phase_) {
+      case Phase::connecting: return ReplicatorState::connecting;
+      case Phase::checking: return ReplicatorState::preflight;
+      case Phase::creating_slot: return ReplicatorState::creating_slot;
+      case Phase::copying:
+      case Phase::publishing_copy: return ReplicatorState::copying;
+      case Phase::starting:
+      case Phase::streaming: return ReplicatorState::streaming;
+      case Phase::backing_off: return ReplicatorState::backing_off;
+      case Phase::finished: return ReplicatorState::stopped;
+    }
+    return ReplicatorState::stopped;
+  }
+
+  /// The message of Step::stage. Lifetime: the frame that it came in.
+  [[nodiscard]] const wire::Message& message() const noexcept { return message_; }
+  [[nodiscard]] const wire::Commit& commit() const noexcept { return commit_; }
+  /// Everything committed before this position has been received, applied, acknowledged.
+  [[nodiscard]] Lsn received() const noexcept { return received_; }
+  [[nodiscard]] Lsn applied() const noexcept { return applied_; }
+  [[nodiscard]] Lsn acknowledged() const noexcept { return acknowledged_; }
+  /// When the next attempt begins; meaningful while backing off.
+  [[nodiscard]] Time retry_at() const noexcept { return retry_at_; }
+  [[nodiscard]] Time last_frame_at() const noexcept { return last_frame_at_; }
+
+  /// What to do now. Asking twice without an event between gives the same work only once, then waits for its outcome.
+  [[nodiscard]] Action next(Time now) {
+    switch (phase_) {
+      case Phase::connecting: return once(Step::connect);
+      case Phase::checking: return once(Step::preflight);
+      case Phase::creating_slot: return once(Step::create_slot);
+      case Phase::copying: return once(Step::copy);
+      case Phase::publishing_copy: return {Step::publish_copy, now + longest_publish};
+      case Phase::starting: return once(Step::start_stream);
+      case Phase::streaming: return next_streaming(now);
+      case Phase::backing_off:
+        if (now < retry_at_) return {Step::wait, retry_at_};
+        enter(Phase::connecting);
+        return once(Step::connect);
+      case Phase::finished: return {Step::finish};
+    }
+    return {Step::finish};
+  }
+
+  // What has happened. An event that does not belong to the phase (a late answer) changes nothing.
+
+  /// Units: wal_sender_timeout as the server has it; zero means it never ends a silent connection.
+  void connected(Duration wal_sender_timeout) {
+    if (phase_ != Phase::connecting) return;
+    feedback_interval_ = longest_feedback_interval;
+    silence_limit_ = silence_limit_without_timeout;
+    if (wal_sender_timeout > Duration::zero()) {
+      feedback_interval_ = std::min(feedback_interval_, wal_sender_timeout / 3);
+      silence_limit_ = 2 * wal_sender_timeout;
+    }
+    enter(Phase::checking);
+  }
+
+  void preflight_passed() { proceed(Phase::checking, Phase::creating_slot); }
+
+  void slot_created(Lsn consistent_point) {
+    if (phase_ != Phase::creating_slot) return;
+    consistent_point_ = consistent_point;
+    enter(Phase::copying);
+  }
+
+  void copied() { proceed(Phase::copying, Phase::publishing_copy); }
+
+  void stream_started(Time now) {
+    if (phase_ != Phase::starting) return;
+    received_ = applied_ = acknowledged_ = consistent_point_;
+    half_received_ = staging_ = false;
+    commit_pending_ = advance_pending_ = reply_owed_ = drained_ = false;
+    started_at_ = last_frame_at_ = now;
+    feedback_due_ = now + feedback_interval_;
+    heard_since_feedback_ = true;
+    asked_at_.reset();
+    enter(Phase::streaming);
+  }
+
+  /// One CopyData of the stream. Anything but Errc::ok means that the connection cannot be trusted any more.
+  [[nodiscard]] Errc frame(Time now, std::string_view bytes) {
+    wire::Frame parsed;
+    if (const Errc error = wire::parse_frame(bytes, parsed); error != Errc::ok) return error;
+    last_frame_at_ = now;
+    heard_since_feedback_ = true;
+    asked_at_.reset();
+    drained_ = false;
+    if (const auto* const keepalive = std::get_if<wire::Keepalive>(&parsed)) {
+      reply_owed_ = reply_owed_ || keepalive->reply_requested;
+      server_clock_ = keepalive->clock;
+      // Inside a transaction the position says nothing yet of that transaction; outside, all before it is applied.
+      if (!half_received_ && keepalive->wal_end > received_) {
+        received_ = keepalive->wal_end;
+        advance_pending_ = true;
+      }
+      return Errc::ok;
+    }
+    const auto& data = std::get<wire::XLogData>(parsed);
+    server_clock_ = data.clock;
+    if (const Errc error = wire::parse_message(data.payload, message_); error != Errc::ok) return error;
+    return std::visit([this](const auto& message) { return take(message); }, message_);
+  }
+
+  /// Nothing more can be read without waiting: the moment to acknowledge what has been applied.
+  void drained() noexcept { drained_ = true; }
+
+  void staged() noexcept { staging_ = false; }
+
+  /// The copy, or the transaction, is visible.
+  void published(Time now) {
+    if (phase_ == Phase::publishing_copy) {
+      enter(Phase::starting);
+    } else if (commit_pending_) {
+      commit_pending_ = false;
+      applied_ = received_ = std::max(received_, commit_.end_lsn);
+      if (asked_at_) asked_at_ = now;  // while publishing we did not read: that silence was ours
+    }
+  }
+
+  void advanced() noexcept {
+    advance_pending_ = false;
+    applied_ = std::max(applied_, received_);
+  }
+
+  void feedback_sent(Time now, const Action& feedback) {
+    acknowledged_ = std::max(acknowledged_, feedback.position);
+    reply_owed_ = false;
+    if (feedback.ask_reply && !asked_at_) asked_at_ = now;
+    heard_since_feedback_ = false;
+    feedback_due_ = now + feedback_interval_;
+  }
+
+  /// The attempt or the connection has failed.
+  void failed(Time now, bool retry) {
+    if (phase_ == Phase::finished) return;
+    if (!retry) {
+      enter(Phase::finished);
+      return;
+    }
+    if (phase_ == Phase::streaming && now - started_at_ > settings_.longest_backoff) attempts_ = 0;
+    const Duration doubled = settings_.shortest_backoff * (std::uint64_t{1} << std::min(attempts_, 16U));
+    ++attempts_;
+    const Duration delay = std::min(doubled, settings_.longest_backoff);
+    // Jitter, so that a thousand clients of one restarted server do not come back in step.
+    const auto half = delay.count() / 2;
+    retry_at_ = now + Duration{half + std::uniform_int_distribution<Duration::rep>{0, half}(jitter_)};
+    enter(Phase::backing_off);
+  }
+
+  void stop() { enter(Phase::finished); }
+
+ private:
+  enum class Phase : std::uint8_t {
+    connecting,
+    checking,
+    creating_slot,
+    copying,
+    publishing_copy,
+    starting,
+    streaming,
+    backing_off,
+    finished,
+  };
+
+  static constexpr Duration longest_feedback_interval = std::chrono::seconds{10};
+  static constexpr Duration silence_limit_without_timeout = std::chrono::seconds{30};
+  static constexpr Duration longest_publish = std::chrono::milliseconds{100};
+
+  void enter(Phase phase) noexcept {
+    phase_ = phase;
+    asked_once_ = false;
+  }
+
+  void proceed(Phase from, Phase to) noexcept {
+    if (phase_ == from) enter(to);
+  }
+
+  Action once(Step step) noexcept { return std::exchange(asked_once_, true) ? Action{Step::wait} : Action{step}; }
+
+  [[nodiscard]] Action next_streaming(Time now) const {
+    if (asked_at_ && !staging_ && !commit_pending_ && now - *asked_at_ > silence_limit_) return {Step::give_up};
+    if (reply_owed_ || now >= feedback_due_ || (drained_ && applied_ > acknowledged_))
+      return {Step::send_feedback, now, applied_, !heard_since_feedback_};
+    if (staging_) return {Step::stage};
+    if (commit_pending_) return {Step::publish, feedback_due_};
+    if (advance_pending_) return {Step::advance, now, received_};
+    return {Step::receive, asked_at_ ? std::min(feedback_due_, *asked_at_ + silence_limit_) : feedback_due_};
+  }
+
+  // The order that the protocol promises: Begin, changes, Commit, never nested, in the order of the commits.
+
+  Errc take(const wire::Begin& begin) noexcept {
+    if (half_received_) return Errc::invalid_message;
+    half_received_ = true;
+    begin_lsn_ = begin.commit_lsn;
+    // What committed before the copy's position is in the copy. Anything else that comes from before the applied
+    // position contradicts what the server said, and skipping it could lose it.
+    skipping_ = begin.commit_lsn < consistent_point_;
+    if (!skipping_ && begin.commit_lsn < applied_) return Errc::invalid_message;
+    staging_ = !skipping_;
+    return Errc::ok;
+  }
+
+  Errc take(const wire::Commit& commit) noexcept {
+    if (!half_received_ || commit.commit_lsn != begin_lsn_ || commit.end_lsn < commit.commit_lsn)
+      return Errc::invalid_message;
+    half_received_ = false;
+    commit_ = commit;
+    commit_pending_ = !skipping_;
+    return Errc::ok;
+  }
+
+  Errc take(const wire::LogicalMessage& message) const noexcept {
+    return message.transactional && !half_received_ ? Errc::invalid_message : Errc::ok;
+  }
+
+  Errc take(const wire::Origin&) const noexcept { return half_received_ ? Errc::ok : Errc::invalid_message; }
+  Errc take(const wire::Type&) const noexcept { return Errc::ok; }
+
+  Errc take(const wire::Relation&) noexcept {
+    staging_ = true;  // also of a skipped transaction: the server sends it once
+    return Errc::ok;
+  }
+
+  template <class RowChange>
+  Errc take(const RowChange&) noexcept {
+    if (!half_received_) return Errc::invalid_message;
+    staging_ = !skipping_;
+    return Errc::ok;
+  }
+
+  Settings settings_;
+  std::minstd_rand jitter_;
+  Phase phase_ = Phase::connecting;
+  bool asked_once_ = false;  // has the work of this phase been given out?
+  unsigned attempts_ = 0;
+  Time retry_at_{};
+
+  Duration feedback_interval_ = longest_feedback_interval;
+  Duration silence_limit_ = silence_limit_without_timeout;
+  Time started_at_{};
+  Time last_frame_at_{};
+  Time feedback_due_{};
+  std::optional<Time> asked_at_{};  // since when has a request for a reply been unanswered?
+  bool heard_since_feedback_ = true;
+  bool reply_owed_ = false;
+  bool drained_ = false;
+
+  wire::Message message_{};
+  wire::Commit commit_{};
+  Lsn begin_lsn_{};
+  bool half_received_ = false;  // between Begin and Commit
+  bool skipping_ = false;
+  bool staging_ = false;
+  bool commit_pending_ = false;
+  bool advance_pending_ = false;
+
+  Lsn consistent_point_{};
+  Lsn received_{};
+  Lsn applied_{};
+  Lsn acknowledged_{};
+  std::int64_t server_clock_ = 0;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <string>
+
+#include <btreemapped/status.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+
+/// How a Replicator connects and behaves. Only `connection` and `publication` have to be set.
+struct Options {
+  /// A libpq connection string or URI, so TLS, service files, password files and several hosts work as with psql;
+  /// timeouts for connecting are libpq's, too: `connect_timeout`, here 10 s unless set.
+  std::string connection{};
+  /// The publication that publishes the tables, unquoted.
+  std::string publication{};
+  /// Creates the publication for just the added tables if there is none of this name. The role must own the tables.
+  bool create_publication = false;
+  /// The name of the temporary replication slot: [a-z0-9_], at most 63 bytes. Empty: a unique one for each attempt.
+  std::string slot_name{};
+  /// Lets reads before the first complete copy see an empty table, instead of NotReadyError.
+  bool empty_until_synced = false;
+
+  /// For creating the slot, which waits for every transaction that is writing at that moment.
+  std::chrono::milliseconds slot_timeout{30'000};
+  /// For the locks that the copy needs on its tables; a waiting ALTER TABLE or TRUNCATE is in their way.
+  std::chrono::milliseconds lock_timeout{10'000};
+  /// The pause before the first new attempt after a lost connection; it doubles with each failure.
+  std::chrono::milliseconds shortest_backoff{100};
+  std::chrono::milliseconds longest_backoff{15'000};
+  /// How often the catalog is compared with what was copied: the longest time for which a schema change that the
+  /// stream does not show can go unnoticed.
+  std::chrono::milliseconds catalog_watch_interval{10'000};
+
+  /// Told of every Event, in order, on a thread of its own. It may read replicas, call stop() (which then only asks)
+  /// and throw (which is counted and ignored).
+  std::function<void(const Event&)> on_event{};
+  /// Called first on every thread that the library starts.
+  std::function<void()> on_thread_start{};
+};
+
+}  // namespace v0
+}  // namespace btreemapped

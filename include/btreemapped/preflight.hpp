@@ -1,0 +1,134 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/detail/loop/table_judge.hpp>
+#include <btreemapped/detail/shape.hpp>
+#include <btreemapped/detail/sql/quote.hpp>
+#include <btreemapped/detail/sql/table_facts.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// The first version with row filters, column lists and the catalogs that are read here.
+inline constexpr int oldest_server_version = 150000;
+
+[[nodiscard]] inline bool has_errors(std::span<const Problem> problems) noexcept {
+  return std::any_of(problems.begin(), problems.end(),
+                     [](const Problem& each) { return each.severity == Problem::Severity::error; });
+}
+
+/// What keeps this server from being followed at all.
+[[nodiscard]] inline std::vector<Problem> judge_server(const ServerShape& server) {
+  std::vector<Problem> out;
+  const auto add = [&](std::string what, std::string remedy, Problem::Severity severity = Problem::Severity::error) {
+    out.push_back({severity, {}, {}, std::move(what), std::move(remedy)});
+  };
+
+  if (server.version < oldest_server_version) {
+    add("the server is PostgreSQL " + std::to_string(server.version / 10000) + "; 15 is the oldest that will do",
+        "upgrade the server");
+    return out;
+  }
+  if (server.in_recovery && server.version < 160000) {
+    add("the server is a standby; logical decoding on standbys needs PostgreSQL 16",
+        "connect to the primary: add target_session_attrs=read-write to the connection string");
+  }
+  if (server.wal_level != "logical") {
+    add("wal_level is " + server.wal_level + "; it must be logical",
+        "ALTER SYSTEM SET wal_level = 'logical'; -- and restart the server");
+  }
+
+  // One for the stream, and one for the short-lived copy of a single table.
+  const auto check_free = [&](std::string_view what, std::string_view setting, int limit, int used) {
+    const int free = limit - used;
+    if (free >= 2) return;
+    const std::string name{setting};
+    add(std::to_string(std::max(free, 0)) + " of " + std::to_string(limit) + " " + std::string{what} +
+            " are free; the stream needs one, and copying a single table again a second one",
+        "ALTER SYSTEM SET " + name + " = " + std::to_string(used + 4) + "; -- and restart the server",
+        free < 1 ? Problem::Severity::error : Problem::Severity::warning);
+  };
+  check_free("replication slots", "max_replication_slots", server.max_slots, server.used_slots);
+  check_free("walsenders", "max_wal_senders", server.max_senders, server.used_senders);
+  return out;
+}
+
+/// A table as it is, and what a row type asks of it.
+struct TableToJudge {
+  const sql::TableFacts& facts;
+  std::span<const FieldNeed> needs;
+};
+
+/// Publications that are not there, with the SQL that makes them for all these tables.
+[[nodiscard]] inline std::vector<Problem> judge_publications(const PreflightContext& context,
+                                                             std::span<const TableToJudge> tables) {
+  std::vector<Problem> out;
+  if (context.server.publications.empty())
+    out.push_back({Problem::Severity::error, {}, {}, "no publication is named", "name one in the options"});
+  if (context.creates_publication) return out;
+  std::vector<std::string> list;
+  bool partitioned = false;
+  for (const TableToJudge& each : tables) {
+    const TableShape& shape = each.facts.shape;
+    if (shape.oid == 0) continue;
+    std::string name = (shape.kind == 'p' ? "" : "ONLY ") + sql::identifier(shape.table);
+    if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(std::move(name));
+    partitioned = partitioned || shape.kind == 'p';
+  }
+  for (const PublicationShape& publication : context.server.publications) {
+    if (publication.exists) continue;
+    const std::string tail = list.empty() ? "" : " FOR TABLE " + sql::comma_separated(list, std::identity{});
+    out.push_back({Problem::Severity::error, {}, {}, "there is no publication " + publication.name,
+                   "CREATE PUBLICATION " + sql::identifier(publication.name) + tail +
+                       (partitioned ? " WITH (publish_via_partition_root = true);" : ";")});
+  }
+  return out;
+}
+
+/// All that keeps these tables from being followed. Pure: the catalog has been read.
+[[nodiscard]] inline std::vector<Problem> judge(const PreflightContext& context, std::span<const TableToJudge> tables) {
+  std::vector<Problem> out = judge_server(context.server);
+  if (context.server.version < oldest_server_version) return out;  // nothing else could be read
+  const auto add = [&](std::vector<Problem> problems) {
+    for (Problem& each : problems) {
+      // The same table may be asked for by several row types.
+      const auto same = [&](const Problem& known) {
+        return known.table == each.table && known.column == each.column && known.what == each.what;
+      };
+      if (std::none_of(out.begin(), out.end(), same)) out.push_back(std::move(each));
+    }
+  };
+  add(judge_publications(context, tables));
+  for (const TableToJudge& each : tables) add(TableJudge{context, each.facts, each.needs}.judge());
+  return out;
+}
+
+/// All problems in one message: the errors first, each with its remedy on a line of its own.
+[[nodiscard]] inline std::string describe(std::span<const Problem> problems) {
+  std::string out;
+  std::size_t number = 0;
+  for (const Problem::Severity severity : {Problem::Severity::error, Problem::Severity::warning}) {
+    for (const Problem& each : problems) {
+      if (each.severity != severity) continue;
+      out += (out.empty() ? "" : "\n") + std::to_string(++number) + ". ";
+      if (severity == Problem::Severity::warning) out += "warning: ";
+      out += each.table.empty() ? std::string{"server"} : each.table;
+      if (!each.column.empty()) out += ", column " + each.column;
+      out += ": " + each.what + "\n   remedy: " + each.remedy;
+    }
+  }
+  return out;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

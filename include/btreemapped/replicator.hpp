@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <future>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <btreemapped/detail/engine.hpp>
+#include <btreemapped/detail/table_name.hpp>
+#include <btreemapped/detail/typed_table.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/options.hpp>
+#include <btreemapped/replica.hpp>
+#include <btreemapped/row.hpp>
+#include <btreemapped/status.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+
+/// Keeps replicas equal to their tables: copies them under one snapshot, then follows the server's stream of commits,
+/// and does so anew whenever the connection was lost. Add replicas, then start() or run() it, once.
+///
+/// All members may be called from any thread. Reads go through the replicas and need no Replicator.
+class Replicator {
+ public:
+  explicit Replicator(Options options) : engine_(std::make_shared<detail::Engine>(std::move(options))) {}
+
+  Replicator(const Replicator&) = delete;
+  Replicator& operator=(const Replicator&) = delete;
+
+  /// Stops. In a forked child it does nothing at all.
+  ~Replicator() { detail::Engine::leave(std::move(engine_)); }
+
+  /// A replica of a table. `table` is "name", "schema.name" or, where a name holds a dot, "\"odd.schema\".name";
+  /// without a schema it is the row's declared schema, or public. Names are taken as they are written.
+  /// Throws: UsageError after the start.
+  template <class Row, std::size_t Arity = detail::declared_arity_v<Row>>
+  Replica<Row, Arity> add_replica(std::string_view table = detail::declared_table<Row>()) {
+    using Table = detail::TypedTable<Row, Arity>;
+    detail::TableName name = detail::parse_table_name(table, detail::declared_schema<Row>());
+    const std::shared_ptr<detail::Store> store = engine_->store_to_add_to();
+    auto added = std::make_unique<Table>(*store, std::move(name));
+    const Table* const typed = added.get();
+    engine_->add(std::move(added));
+    return Replica<Row, Arity>(std::shared_ptr<const Table>(store, typed));
+  }
+
+  /// Follows in the background.
+  /// Throws: UsageError for a second start, a start after stop(), no replicas, or options that cannot work.
+  void start() { engine_->start(); }
+
+  /// Follows on the caller's thread until `stop` is requested or stop() is called.
+  /// Throws: what made it end, if it was not asked to; UsageError as start().
+  void run(std::stop_token stop = {}) { engine_->run(std::move(stop)); }
+
+  /// Ends the following, for good; replicas stay readable. Idempotent. From a hook, or a callback of this library's
+  /// threads, it only asks.
+  /// Blocks and locks: until the threads have ended, which is prompt wherever they are; not for readers.
+  void stop() { engine_->stop(); }
+
+  /// Ready once every replica has its first complete copy. Throws from get(): SchemaError or another Error that tells why
+  /// that cannot be, StoppedError if the Replicator was stopped before.
+  /// Lifetime: latched; may be asked for before the start, and outlives the Replicator.
+  [[nodiscard]] std::shared_future<void> synced() const { return engine_->synced(); }
+
+  /// What it is doing, how far it is, and what went wrong last.
+  [[nodiscard]] Status status() const { return engine_->status(); }
+
+  /// Waits until every commit of the source before `lsn` is visible; false when the timeout comes first. For reading one's
+  /// own writes, take `lsn` from `SELECT pg_current_wal_insert_lsn()` after the commit.
+  /// Throws: UsageError inside a read, as the applier might wait for that read; StoppedError when the Replicator has ended.
+  [[nodiscard]] bool wait_for(Lsn lsn, std::chrono::milliseconds timeout) const { return engine_->wait_for(lsn, timeout); }
+
+ private:
+  std::shared_ptr<detail::Engine> engine_;
+};
+
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Sets up what is missing, builds, and runs the tests.
+#   tests/run.sh                all of them
+#   tests/run.sh unit           those with a label: unit compile house consumer integration model fault
+#   tests/run.sh 'moved key'    those whose name matches a regular expression
+# BTREEMAPPED_PRESET picks another preset than dev (see CMakePresets.json).
+set -eu
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+preset=${BTREEMAPPED_PRESET:-dev}
+[ $# -le 1 ] || {
+  sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+  exit 2
+}
+
+cmake/bootstrap.sh
+cmake --preset "$preset" >build/configure.log 2>&1 || {
+  cat build/configure.log >&2
+  exit 1
+}
+cmake --build --preset "$preset"
+
+chosen=()
+if [ $# -eq 1 ]; then
+  if ctest --preset "$preset" --print-labels | grep -qx -e "  $1"; then
+    chosen=(-L "^$1\$")
+  else
+    chosen=(-R "$1")
+  fi
+fi
+exec ctest --preset "$preset" --no-tests=error "${chosen[@]}"

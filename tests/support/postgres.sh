@@ -1,0 +1,193 @@
+#!/usr/bin/env bash
+# A private PostgreSQL cluster in a temporary folder, on a free loopback port and a unix socket of its own.
+#   postgres.sh start   [STATE] [--fresh] [-c NAME=VALUE]...
+#                       makes the cluster if there is none (--fresh: in any case), starts it, prints its DSN
+#   postgres.sh stop    [STATE] [--mode fast|immediate|smart]   stops it and keeps its data; start continues it
+#   postgres.sh restart [STATE] [--mode ...]         stop and start: same data, same port
+#   postgres.sh dsn     [STATE] [--socket]           prints its DSN (a superuser, no password)
+#   postgres.sh remove  [STATE]                      stops it and deletes all of it
+# STATE is the folder that remembers the cluster, so that several can coexist: $BTREEMAPPED_PG_STATE, else
+# build/postgres. PG_BINDIR names the folder of another version's initdb and pg_ctl. Called by root, the server runs as
+# an unprivileged user.
+set -eu
+
+fail() {
+  echo "postgres.sh: $*" >&2
+  exit 1
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+command=${1:-}
+[ $# -eq 0 ] || shift
+state=${BTREEMAPPED_PG_STATE:-$root/build/postgres}
+mode=fast
+socket=false
+fresh=false
+settings=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --mode) mode=${2:?} && shift ;;
+    --socket) socket=true ;;
+    --fresh) fresh=true ;;
+    -c) settings+=("${2:?}") && shift ;;
+    -*) fail "unknown option $1" ;;
+    *) state=$1 ;;
+  esac
+  shift
+done
+
+recall() { cat "$state/$1" 2>/dev/null || true; }
+folder=$(recall folder) # holds data, socket and log; the server's user owns it
+port=$(recall port)
+
+bindir() {
+  local candidate found=
+  if [ -n "${PG_BINDIR:-}" ]; then
+    echo "$PG_BINDIR"
+    return
+  fi
+  for candidate in "$(pg_config --bindir 2>/dev/null)" /usr/pgsql-*/bin /usr/lib/postgresql/*/bin; do
+    if [ -x "$candidate/initdb" ] && [ -x "$candidate/pg_ctl" ]; then found=$candidate; fi
+  done
+  [ -n "$found" ] || fail "no PostgreSQL server found: run cmake/bootstrap.sh or set PG_BINDIR"
+  echo "$found"
+}
+
+# as_server COMMAND...: runs it as the user that owns the server's files.
+as_server() {
+  if [ "$(id -u)" -ne 0 ]; then
+    "$@"
+  elif id postgres >/dev/null 2>&1; then
+    runuser -u postgres -- "$@"
+  else
+    runuser -u nobody -- "$@"
+  fi
+}
+
+# The postmaster's pid, if it is ours and runs: its working directory is our data folder.
+running() {
+  local pid
+  [ -n "$folder" ] || return
+  pid=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null) || return
+  if [ -d "/proc/$$" ]; then
+    [ "$(as_server readlink "/proc/$pid/cwd" 2>/dev/null)" = "$folder/data" ]
+  else
+    kill -0 "$pid" 2>/dev/null
+  fi
+}
+
+print_dsn() {
+  [ -n "$port" ] || fail "no cluster in $state"
+  if $socket; then
+    echo "host=$folder/socket port=$port user=postgres dbname=postgres"
+  else
+    echo "host=127.0.0.1 port=$port user=postgres dbname=postgres"
+  fi
+}
+
+free_port() { # below the ports that systems hand out by themselves
+  local candidate
+  while true; do
+    candidate=$((20000 + (RANDOM * 32768 + RANDOM) % 10000))
+    if ! (exec 3<>"/dev/tcp/127.0.0.1/$candidate") 2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+}
+
+create() {
+  local setting
+  [ -x "$bin/initdb" ] || fail "no initdb in $bin"
+  mkdir -p "$state"
+  folder=$(as_server mktemp -d "${TMPDIR:-/tmp}/btreemapped-pg.XXXXXX")
+  echo "$folder" >"$state/folder"
+  echo "$bin" >"$state/bindir"
+  as_server mkdir "$folder/socket"
+  (cd "$folder" && as_server "$bin/initdb" --pgdata="$folder/data" --username=postgres --auth=trust --encoding=UTF8 \
+    --locale=C --no-sync >"$state/initdb.log" 2>&1) || {
+    cat "$state/initdb.log" >&2
+    remove
+    fail "initdb failed"
+  }
+  {
+    echo "listen_addresses = '127.0.0.1'"
+    echo "unix_socket_directories = '$folder/socket'"
+    echo "wal_level = logical"
+    echo "wal_sender_timeout = 5s"
+    echo "max_wal_senders = 40"
+    echo "max_replication_slots = 40"
+    echo "max_connections = 200"
+    echo "max_prepared_transactions = 10"
+    echo "fsync = off"
+    echo "full_page_writes = off"
+    echo "log_replication_commands = on"
+    echo "log_line_prefix = '%m [%p] %q%a '"
+    for setting in "${settings[@]}"; do echo "${setting%%=*} = '${setting#*=}'"; done
+  } | as_server tee -a "$folder/data/postgresql.conf" >/dev/null
+}
+
+start() {
+  local attempt attempts=1 bin
+  if $fresh; then mode=immediate remove; fi
+  bin=$(recall bindir)
+  if running; then
+    print_dsn
+    return
+  fi
+  if [ -z "$folder" ] || [ ! -e "$folder/data/PG_VERSION" ] || [ -z "$port" ]; then
+    bin=$(bindir)
+    remove
+    create
+    attempts=5 # another process may take the free port first
+  fi
+  for attempt in $(seq "$attempts"); do
+    [ "$attempts" -eq 1 ] || port=$(free_port)
+    if (cd "$folder" && as_server "$bin/pg_ctl" start --pgdata="$folder/data" --log="$folder/log" --wait --timeout=60 \
+      --silent --options="-p $port" </dev/null >/dev/null 2>&1); then
+      echo "$port" >"$state/port"
+      print_dsn | tee "$state/dsn"
+      return
+    fi
+  done
+  tail -n 20 "$folder/log" >&2 || true
+  fail "the server did not start ($attempt attempt(s); log: $folder/log)"
+}
+
+stop() {
+  running || return 0
+  (cd "$folder" && as_server "$(recall bindir)/pg_ctl" stop --pgdata="$folder/data" --mode="$mode" --wait --timeout=60 \
+    --silent >/dev/null) || fail "the server did not stop (log: $folder/log)"
+}
+
+remove() {
+  stop
+  if [ -n "$folder" ]; then
+    case $folder in
+      */btreemapped-pg.*) rm -rf "$folder" ;;
+      *) fail "$state/folder does not name a folder of ours" ;;
+    esac
+  fi
+  for file in folder port dsn bindir initdb.log; do rm -f "$state/$file"; done
+  rmdir "$state" 2>/dev/null || true
+  folder=
+  port=
+}
+
+case $command in
+  start) start ;;
+  stop) stop ;;
+  restart)
+    stop
+    start
+    ;;
+  dsn) print_dsn ;;
+  remove)
+    mode=immediate
+    remove
+    ;;
+  *)
+    sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p}' "$0" >&2
+    exit 2
+    ;;
+esac

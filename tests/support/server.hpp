@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdlib>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace test {
+
+/// A private PostgreSQL cluster that postgres.sh keeps in a state folder.
+class Server {
+ public:
+  explicit Server(std::string state) : state_(std::move(state)) {}
+
+  /// The one that ctest starts before a suite and stops after it.
+  static Server of_suite() {
+    const char* const state = std::getenv("BTREEMAPPED_TEST_STATE");
+    if (state == nullptr)
+      throw std::runtime_error(
+          "no server for this test: run it by tests/run.sh or ctest, or start one by 'tests/support/postgres.sh start "
+          "DIR' "
+          "and set BTREEMAPPED_TEST_STATE=DIR");
+    return Server{state};
+  }
+
+  /// A libpq connection string of a superuser; the same one after a restart.
+  [[nodiscard]] std::string dsn() const {
+    std::ifstream file(state_ + "/dsn");
+    std::string line;
+    if (!std::getline(file, line)) throw std::runtime_error("no server was started in " + state_);
+    return line;
+  }
+
+  /// Returns when it accepts connections; with the data and the port that it had.
+  void start() const { run("start"); }
+  /// Returns when it is down. Modes: smart, fast, immediate (a crash).
+  void stop(std::string_view mode = "fast") const { run("stop", mode); }
+  void restart(std::string_view mode = "fast") const { run("restart", mode); }
+
+ private:
+  void run(const std::string& command, std::string_view mode = {}) const {
+    std::string line = "'" BTREEMAPPED_POSTGRES_SH "' " + command + " '" + state_ + "' >&2";
+    if (!mode.empty()) line += " --mode " + std::string{mode};
+    if (std::system(line.c_str()) != 0) throw std::runtime_error("this failed: " + line);
+  }
+
+  std::string state_;
+};
+
+/// The connection string of the suite's server, or of the one that BTREEMAPPED_TEST_DSN names.
+inline std::string server_dsn() {
+  if (const char* const dsn = std::getenv("BTREEMAPPED_TEST_DSN"); dsn != nullptr) return dsn;
+  return Server::of_suite().dsn();
+}
+
+}  // namespace test
