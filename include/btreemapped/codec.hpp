@@ -141,7 +141,8 @@ template <field Field>
 [[nodiscard]] bool accepts_type(const SqlType& type) {
   using T = value_type_t<Field>;
   static_assert(well_formed_options<T>,
-                "btreemapped: accepts of this codec is not `static bool accepts(const SqlType&)`");
+                "btreemapped: accepts, same or sql_name of this codec is not declared as the comment of "
+                "btreemapped::codec says");
   if constexpr (judges_types<T>) {
     return codec<T>::accepts(type);
   } else {

@@ -42,11 +42,20 @@ inline constexpr bool is_range_v = false;
 template <class Lower, class Upper>
 inline constexpr bool is_range_v<Range<Lower, Upper>> = true;
 
-/// How a bound is kept: a temporary std::string is owned, any other text is viewed, all else is copied.
 template <class T>
-using bound_t =
-    std::conditional_t<std::is_same_v<std::remove_cv_t<T>, std::string>, std::string,
-                       std::conditional_t<std::is_convertible_v<T, std::string_view>, std::string_view, std::decay_t<T>>>;
+inline constexpr bool is_string_v = false;
+template <class Allocator>
+inline constexpr bool is_string_v<std::basic_string<char, std::char_traits<char>, Allocator>> = true;
+
+/// Literals, pointers and named strings outlive the call.
+template <class T>
+inline constexpr bool is_lasting_text_v =
+    (std::is_pointer_v<std::decay_t<T>> && std::is_convertible_v<T, std::string_view>) ||
+    (std::is_lvalue_reference_v<T> && is_string_v<std::remove_cvref_t<T>>);
+
+/// How a bound is kept: lasting text is viewed, all else is copied, or moved as a temporary std::string is.
+template <class T>
+using bound_t = std::conditional_t<is_lasting_text_v<T>, std::string_view, std::decay_t<T>>;
 
 template <class T>
 [[nodiscard]] constexpr Inclusive<bound_t<T>> inclusive(T&& value) {

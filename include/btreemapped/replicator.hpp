@@ -9,7 +9,7 @@
 #include <string_view>
 #include <utility>
 
-#include <btreemapped/detail/engine.hpp>
+#include <btreemapped/detail/loop/engine.hpp>
 #include <btreemapped/detail/table_name.hpp>
 #include <btreemapped/detail/typed_table.hpp>
 #include <btreemapped/error.hpp>

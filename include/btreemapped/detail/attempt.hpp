@@ -88,12 +88,15 @@ class Attempt {
                             {.retryable = true});
     Findings findings;
     server_ = catalog.server;
-    const PreflightContext context{server_};
-    findings.server = judge_server(context);
+    findings.server = judge_server(server_);
     if (catalog.tables.empty()) return findings;
+    std::vector<TableToJudge> all;
+    for (std::size_t i = 0; i < catalog.tables.size(); ++i)
+      all.push_back({catalog.tables[i], store_->tables()[i]->needs()});
+    for (Problem& problem : judge_publications({server_}, all)) findings.server.push_back(std::move(problem));
     for (std::size_t i = 0; i < store_->tables().size(); ++i) {
       Table& table = *store_->tables()[i];
-      findings.tables.push_back(judge_table(context, catalog.tables[i], table.needs()));
+      findings.tables.push_back(TableJudge({server_}, catalog.tables[i], table.needs()).judge());
       if (has_errors(findings.tables.back()))
         left_out_.push_back(&table);
       else
@@ -194,7 +197,7 @@ class Attempt {
   Catalog read_catalog() {
     Catalog catalog;
     catalog.server = sql::read_server(*control_, publications_, stream_->connection().backend_pid());
-    if (catalog.server.version >= sql::oldest_server_version)
+    if (catalog.server.version >= oldest_server_version)
       catalog.tables = sql::read_tables(*control_, table_names(), publications_);
     return catalog;
   }
@@ -210,7 +213,7 @@ class Attempt {
     for (const Table* const table : left_out_) left_out_names.push_back(table->name());
     const std::vector<sql::TableFacts> facts = sql::read_tables(*control_, left_out_names, publications_);
     for (std::size_t i = 0; i < left_out_.size(); ++i)
-      if (!has_errors(judge_table({server_}, facts[i], left_out_[i]->needs()))) changed.push_back(left_out_[i]);
+      if (!has_errors(TableJudge({server_}, facts[i], left_out_[i]->needs()).judge())) changed.push_back(left_out_[i]);
     return changed;
   }
 
@@ -219,7 +222,7 @@ class Attempt {
     std::vector<TableShape> shapes;
     for (std::size_t i = 0; i < catalog.tables.size(); ++i) {
       const sql::TableFacts& facts = catalog.tables[i];
-      if (has_errors(judge_table({catalog.server, true}, facts, store_->tables()[i]->needs()))) return false;
+      if (has_errors(TableJudge({catalog.server, true}, facts, store_->tables()[i]->needs()).judge())) return false;
       const auto same_table = [&](const TableShape& shape) { return shape.oid == facts.shape.oid; };
       if (std::none_of(shapes.begin(), shapes.end(), same_table)) shapes.push_back(facts.shape);
     }

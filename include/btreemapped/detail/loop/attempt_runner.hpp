@@ -1,0 +1,84 @@
+#pragma once
+
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <btreemapped/detail/attempt.hpp>
+#include <btreemapped/detail/mailbox.hpp>
+#include <btreemapped/detail/worker.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// Runs the steps of one attempt on worker threads and brings their outcome back to the driver's mailbox.
+class AttemptRunner {
+ public:
+  explicit AttemptRunner(std::shared_ptr<Mailbox> mailbox) : mailbox_(std::move(mailbox)) {}
+
+  void begin(std::shared_ptr<Attempt> attempt, const std::function<void()>& on_thread_start) {
+    end();
+    attempt_ = std::move(attempt);
+    link_.emplace("btm-link", on_thread_start);
+    control_.emplace("btm-control", on_thread_start);
+  }
+
+  /// Gives the attempt up.
+  /// Blocks and locks: until the interrupted steps have ended, for a moment; one that cannot be woken is left behind.
+  void end() {
+    if (attempt_ == nullptr) return;
+    attempt_->interrupt();
+    control_.reset();
+    link_.reset();
+    attempt_.reset();
+  }
+
+  [[nodiscard]] Attempt& attempt() const { return *attempt_; }
+
+  /// The steps one after the other: connect, check, copy, start.
+  template <class Work, class Then>
+  void on_link(Work work, Then then) {
+    post(*link_, std::move(work), std::move(then));
+  }
+
+  /// Questions to the catalog, meanwhile.
+  template <class Work, class Then>
+  void on_control(Work work, Then then) {
+    post(*control_, std::move(work), std::move(then));
+  }
+
+ private:
+  /// Runs `work` there and then `then` with its result on the driver. What the work throws is thrown on the driver.
+  template <class Work, class Then>
+  void post(Worker& worker, Work work, Then then) {
+    using Result = std::invoke_result_t<Work, Attempt&>;
+    const auto task = std::make_shared<std::packaged_task<Result(Attempt&)>>(std::move(work));
+    worker.post([attempt = attempt_, mailbox = mailbox_, task, then = std::move(then), this] {
+      (*task)(*attempt);
+      mailbox->post([attempt, task, then, this] {
+        if (attempt != attempt_) return;  // the answer to a question that nobody asks any more
+        std::future<Result> outcome = task->get_future();
+        if constexpr (std::is_void_v<Result>) {
+          outcome.get();
+          then();
+        } else {
+          auto result = outcome.get();
+          then(result);
+        }
+      });
+    });
+  }
+
+  const std::shared_ptr<Mailbox> mailbox_;
+  std::shared_ptr<Attempt> attempt_{};
+  std::optional<Worker> link_{};
+  std::optional<Worker> control_{};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

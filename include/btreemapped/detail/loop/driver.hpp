@@ -1,0 +1,406 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <btreemapped/change.hpp>
+#include <btreemapped/detail/attempt.hpp>
+#include <btreemapped/detail/heal_timer.hpp>
+#include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/status_board.hpp>
+#include <btreemapped/detail/mailbox.hpp>
+#include <btreemapped/detail/notifier.hpp>
+#include <btreemapped/detail/store.hpp>
+#include <btreemapped/detail/stream_fsm.hpp>
+#include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/detail/wire/frame.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/options.hpp>
+#include <btreemapped/preflight.hpp>
+#include <btreemapped/state.hpp>
+#include <btreemapped/status.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+[[nodiscard]] inline std::string message_of(const std::exception_ptr& reason) {
+  try {
+    std::rethrow_exception(reason);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "unknown error";
+  }
+}
+
+/// The thread that asks the state machine what to do and does it. It owns the stream, the transaction buffer and the
+/// store's writing side, and blocks in nothing but poll() and, for slices, in waiting for readers. What may block
+/// otherwise is a step of an Attempt, on a worker.
+class Driver {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
+
+  /// Whom the driver works for. All of it outlives the driver.
+  struct Surroundings {
+    const Options& options;
+    const std::shared_ptr<Store>& store;
+    const std::shared_ptr<Notifier>& notifier;
+    const std::shared_ptr<Mailbox>& mailbox;
+    StatusBoard& board;
+    const std::atomic<bool>& stop;
+  };
+
+  Driver(const Surroundings& around, std::function<void()> on_synced)
+      : options_(around.options),
+        store_(around.store),
+        notifier_(around.notifier),
+        mailbox_(*around.mailbox),
+        board_(around.board),
+        stop_(around.stop),
+        on_synced_(std::move(on_synced)),
+        fsm_({options_.shortest_backoff, options_.longest_backoff, std::random_device{}()}),
+        runner_(around.mailbox) {}
+
+  /// Goes on until `stop` is set, the mailbox woken, or following has become impossible; then answers why.
+  [[nodiscard]] std::exception_ptr drive() {
+    for (bool going = true; going;) {
+      try {
+        mailbox_.open();
+        if (stop_.load(std::memory_order_relaxed)) fsm_.stop();
+        const Action action = fsm_.next(Clock::now());
+        board_.state.store(fsm_.state(), std::memory_order_relaxed);
+        going = perform(action);
+      } catch (...) {
+        lose(std::current_exception());
+      }
+    }
+    end_attempt();
+    return fatal_;
+  }
+
+ private:
+  using Step = StreamFsm::Step;
+  using Action = StreamFsm::Action;
+
+  static constexpr std::chrono::seconds blocker_interval{1};
+  static constexpr std::chrono::milliseconds relation_watch_delay{200};
+  static constexpr std::chrono::seconds name_patience{30};
+
+  // What the state machine asks for.
+
+  bool perform(const Action& action) {
+    switch (action.step) {
+      case Step::connect: connect(); return true;
+      case Step::preflight: check(); return true;
+      case Step::create_slot: create_slot(); return true;
+      case Step::copy: copy(); return true;
+      case Step::publish_copy: publish_copy(action.until); return true;
+      case Step::start_stream: start_stream(); return true;
+      case Step::receive: receive(action.until); return true;
+      case Step::stage: stage(); return true;
+      case Step::publish: publish(action.until); return true;
+      case Step::advance:
+        store_->advance(action.position);
+        fsm_.advanced();
+        return true;
+      case Step::send_feedback: send_feedback(action); return true;
+      case Step::wait: wait(action.until); return true;
+      case Step::give_up:
+        throw ConnectionError("btreemapped: the server has not answered for twice wal_sender_timeout", {.retryable = true});
+      case Step::finish: return false;
+    }
+    return false;
+  }
+
+  void connect() {
+    runner_.begin(std::make_shared<Attempt>(options_, store_, slot_name()), options_.on_thread_start);
+    runner_.on_link(&Attempt::connect, [this](const Attempt::Greeting& greeting) {
+      board_.wal_block_size.store(std::max<std::uint64_t>(greeting.wal_block_size, 1));
+      notifier_->post({EventKind::connected, {}, "connected", 0, {}});
+      fsm_.connected(greeting.sender_timeout);
+    });
+  }
+
+  void check() {
+    runner_.on_link(&Attempt::check, [this](const Attempt::Findings& findings) { judge(findings); });
+  }
+
+  /// Before the first complete copy everything must be right; later only the tables that are not stay behind.
+  void judge(const Attempt::Findings& findings) {
+    std::vector<Problem> all = findings.server;
+    for (const std::vector<Problem>& problems : findings.tables) all.insert(all.end(), problems.begin(), problems.end());
+    std::vector<Problem> errors;
+    std::vector<Problem> server_errors;
+    for (const Problem& problem : all) {
+      if (problem.severity == Problem::Severity::warning)
+        notifier_->post({EventKind::warning, problem.table, detail::describe(std::span{&problem, 1}), 0, {}});
+      else
+        (problem.table.empty() ? server_errors : errors).push_back(problem);
+    }
+    const bool none_left = runner_.attempt().followed().empty();
+    if (!server_errors.empty() || (!errors.empty() && (!synced_ || none_left))) {
+      errors.insert(errors.begin(), server_errors.begin(), server_errors.end());
+      throw SchemaError("btreemapped: cannot follow the tables:\n" + detail::describe(errors), {.table = errors.front().table, .column = errors.front().column});
+    }
+    for (std::size_t i = 0; i < findings.tables.size(); ++i) {
+      std::vector<Problem> own;
+      for (const Problem& problem : findings.tables[i])
+        if (problem.severity == Problem::Severity::error) own.push_back(problem);
+      if (!own.empty()) fail_table(*store_->tables()[i], detail::describe(own));
+    }
+    fsm_.preflight_passed();
+  }
+
+  void create_slot() {
+    ask_for_blockers_at_ = Clock::now() + blocker_interval;
+    runner_.on_link(&Attempt::create_slot, [this](Lsn consistent_point) {
+      ask_for_blockers_at_ = Time::max();
+      fsm_.slot_created(consistent_point);
+    });
+  }
+
+  void copy() {
+    const auto work = [notifier = notifier_](Attempt& attempt) {
+      return attempt.copy([&](const Table& table, std::size_t rows) {
+        notifier->post({EventKind::copying, to_string(table.name()), "copying", rows, {}});
+      });
+    };
+    runner_.on_link(work, [this](Attempt::Copied& copied) {
+      if (!synced_ && !copied.faults.empty()) throw_faults(copied.faults);
+      for (const Fault& fault : copied.faults) {
+        fail_table(*fault.table, describe(fault));
+        heal_.schedule(Clock::now(), fault.healable);
+      }
+      pending_ = std::move(copied.commit);
+      fsm_.copied();
+    });
+  }
+
+  void publish_copy(Time until) {
+    if (!store_->publish(*pending_, until, stop_)) return;
+    for (Table* const table : pending_->rejoined) heal_table(*table);
+    pending_.reset();
+    fsm_.published(Clock::now());
+  }
+
+  void start_stream() {
+    runner_.on_link(&Attempt::start, [this] {
+      buffer_.begin_session(runner_.attempt().followed());
+      watch_at_ = Clock::now() + options_.catalog_watch_interval;
+      watching_ = false;
+      fsm_.stream_started(Clock::now());
+      board_.set_error({});
+      if (!std::exchange(synced_, true)) on_synced_();
+      notifier_->post({EventKind::synced, {}, "all tables are copied and follow", 0, store_->lsn()});
+    });
+  }
+
+  void receive(Time until) {
+    pq::ReplicationStream& stream = runner_.attempt().stream();
+    if (const auto bytes = stream.receive()) {
+      const Time now = Clock::now();
+      board_.last_message_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+      require(fsm_.frame(now, *bytes));
+      return;
+    }
+    fsm_.drained();
+    if (fsm_.next(Clock::now()).step != Step::receive) return;
+    board_.received.store(fsm_.received().value(), std::memory_order_relaxed);
+    watch_catalog();
+    const Time wake = std::min({until, watching_ ? Time::max() : watch_at_, heal_.due()});
+    pollfd fds[3] = {{stream.socket(), static_cast<short>(stream.wants_write() ? POLLIN | POLLOUT : POLLIN), 0},
+                     {mailbox_.fd(), POLLIN, 0},
+                     {watching_ ? -1 : runner_.attempt().control_socket(), POLLIN, 0}};
+    ::poll(fds, 3, poll_timeout(wake));
+    if ((fds[0].revents & POLLOUT) != 0) stream.flush();
+    // A server that shuts down ends idle sessions at once, but a walsender only when all is sent: waiting for that would
+    // hold it up, and with a temporary slot it would be for nothing. The watch finds out what the word on the control
+    // session is, and fails if there is no server any more.
+    if (fds[2].revents != 0) watch_at_ = Clock::now();
+    if (Clock::now() >= heal_.due()) {
+      heal_.begin_attempt();
+      throw SchemaError("btreemapped: copying afresh to bring back the tables that have failed", {.retryable = true});
+    }
+  }
+
+  void stage() {
+    require(buffer_.stage(fsm_.message()));
+    fsm_.staged();
+    if (buffer_.take_relation_seen()) watch_at_ = std::min(watch_at_, Clock::now() + relation_watch_delay);
+  }
+
+  void publish(Time until) {
+    if (!pending_) {
+      pending_ = buffer_.finish(fsm_.commit());
+      for (const Fault& fault : buffer_.take_faults()) fail_at_commit(fault);
+    }
+    if (pending_->empty())
+      store_->advance(pending_->end_lsn);
+    else if (!store_->publish(*pending_, until, stop_))
+      return;
+    pending_.reset();
+    fsm_.published(Clock::now());
+  }
+
+  void send_feedback(const Action& action) {
+    const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    const wire::StatusUpdate update{action.position, action.position, action.position, wire::to_pg_clock(now), action.ask_reply};
+    runner_.attempt().stream().send(wire::encode(update));
+    fsm_.feedback_sent(Clock::now(), action);
+    board_.acknowledged.store(fsm_.acknowledged().value(), std::memory_order_relaxed);
+  }
+
+  void wait(Time until) {
+    if (Clock::now() >= ask_for_blockers_at_) ask_for_blockers();
+    pollfd fds[1] = {{mailbox_.fd(), POLLIN, 0}};
+    ::poll(fds, 1, poll_timeout(std::min(until, ask_for_blockers_at_)));
+  }
+
+  // Work beside the steps.
+
+  void ask_for_blockers() {
+    ask_for_blockers_at_ = Clock::now() + blocker_interval;
+    runner_.on_control(&Attempt::who_blocks, [this](const std::string& blockers) {
+      if (!blockers.empty() && fsm_.state() == ReplicatorState::creating_slot)
+        notifier_->post({EventKind::slot_waiting, {}, "creating the slot waits for open transactions: " + blockers, 0, {}});
+    });
+  }
+
+  void watch_catalog() {
+    if (watching_ || Clock::now() < watch_at_) return;
+    watching_ = true;
+    watch_at_ = Time::max();
+    runner_.on_control(&Attempt::changed_tables, [this](const std::vector<Table*>& changed) {
+      watching_ = false;
+      watch_at_ = std::min(watch_at_, Clock::now() + options_.catalog_watch_interval);
+      if (changed.empty()) return;
+      throw SchemaError("btreemapped: " + to_string(changed.front()->name()) + " or its publication was altered; copying afresh",
+                        {.table = to_string(changed.front()->name()), .retryable = true});
+    });
+  }
+
+  // Failures.
+
+  static void require(Errc error) {
+    if (error == Errc::ok) return;
+    throw ProtocolError("btreemapped: the replication stream makes no sense: " + std::string(v0::describe(error)), {.retryable = true});
+  }
+
+  /// The attempt, or the stream, has ended. Terminal only when it cannot succeed by itself and nothing is served yet.
+  void lose(const std::exception_ptr& reason) {
+    const std::string message = message_of(reason);
+    const bool retry = !stop_.load() && (synced_ || is_retryable(reason));
+    const bool was_streaming = fsm_.state() == ReplicatorState::streaming;
+    end_attempt();
+    store_->mark_stale(Clock::now());
+    board_.set_error(message);
+    if (!retry && !stop_.load()) fatal_ = reason;
+    fsm_.failed(Clock::now(), retry);
+    if (!retry) return;
+    if (was_streaming) board_.reconnects.fetch_add(1);
+    notifier_->post({EventKind::stale, {}, message, 0, store_->lsn()});
+  }
+
+  void end_attempt() {
+    // A commit that has begun to change the maps must end before anything else happens.
+    while (store_->publishing()) static_cast<void>(store_->publish(*pending_, Time::max(), stop_));
+    pending_.reset();
+    buffer_.begin_session({});
+    ask_for_blockers_at_ = watch_at_ = Time::max();
+    watching_ = false;
+    runner_.end();
+  }
+
+  static std::string describe(const Fault& fault) {
+    std::string text = to_string(fault.table->name());
+    if (!fault.column.empty()) text += ", column " + fault.column;
+    return text + ": " + fault.what + " (at " + to_string(fault.lsn) + ")";
+  }
+
+  [[noreturn]] static void throw_faults(const std::vector<Fault>& faults) {
+    std::string message = "btreemapped: not all tables can be copied";
+    for (const Fault& fault : faults) message += "\n  " + describe(fault);
+    throw DecodeError(message, {.table = to_string(faults.front().table->name()), .column = faults.front().column, .lsn = faults.front().lsn});
+  }
+
+  /// A fault of the stream: the commit that is being published detaches the table.
+  void fail_at_commit(const Fault& fault) {
+    const std::string next = fault.healable ? "; it will be copied afresh" : "; it keeps its last commit until the value is gone";
+    board_.set_table_error(*fault.table, describe(fault) + next);
+    heal_.schedule(Clock::now(), fault.healable);
+    notifier_->post({EventKind::table_failed, to_string(fault.table->name()), describe(fault) + next, 0, fault.lsn});
+  }
+
+  /// The table could not be copied while the others could.
+  void fail_table(Table& table, const std::string& why) {
+    store_->mark_failed(table, Clock::now());
+    board_.set_table_error(table, why);
+    notifier_->post({EventKind::table_failed, to_string(table.name()), why, 0, store_->lsn()});
+  }
+
+  void heal_table(Table& table) {
+    if (board_.set_table_error(table, {})) notifier_->post({EventKind::table_healed, to_string(table.name()), "follows again", 0, store_->lsn()});
+  }
+
+  bool is_retryable(const std::exception_ptr& reason) const {
+    try {
+      std::rethrow_exception(reason);
+    } catch (const SlotError& error) {
+      // The server may not have noticed yet that our predecessor with a slot of this name is gone.
+      const bool name_taken = error.sqlstate() == "42710" && Clock::now() - begun_at_ < name_patience;
+      return error.retryable() || name_taken;
+    } catch (const Error& error) {
+      return error.retryable();
+    } catch (...) {
+      return false;
+    }
+  }
+
+
+  std::string slot_name() const {
+    if (!options_.slot_name.empty()) return options_.slot_name;
+    return "btreemapped_" + std::to_string(::getpid()) + "_" + std::to_string(std::random_device{}());
+  }
+
+  const Options& options_;
+  const std::shared_ptr<Store> store_;
+  const std::shared_ptr<Notifier> notifier_;
+  Mailbox& mailbox_;
+  StatusBoard& board_;
+  const std::atomic<bool>& stop_;
+  const std::function<void()> on_synced_;
+
+  StreamFsm fsm_;
+  AttemptRunner runner_;
+  TransactionBuffer buffer_{};
+  std::optional<Commit> pending_{};  // what is being published
+  HealTimer heal_{};
+  Time begun_at_ = Clock::now();
+  Time ask_for_blockers_at_ = Time::max();
+  Time watch_at_ = Time::max();
+  bool watching_ = false;
+  bool synced_ = false;  // once is for ever
+  std::exception_ptr fatal_{};
+};
+
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

@@ -1,0 +1,216 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include <btreemapped/detail/fork.hpp>
+#include <btreemapped/detail/loop/driver.hpp>
+#include <btreemapped/detail/loop/status_board.hpp>
+#include <btreemapped/detail/mailbox.hpp>
+#include <btreemapped/detail/notifier.hpp>
+#include <btreemapped/detail/pq/stream.hpp>
+#include <btreemapped/detail/store.hpp>
+#include <btreemapped/detail/table.hpp>
+#include <btreemapped/detail/thread.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/options.hpp>
+#include <btreemapped/state.hpp>
+#include <btreemapped/status.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// What is behind a Replicator: its life, and those who wait for it.
+class Engine : public std::enable_shared_from_this<Engine> {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  explicit Engine(Options options)
+      : options_(std::move(options)),
+        store_(std::make_shared<Store>(options_.empty_until_synced)),
+        notifier_(std::make_shared<Notifier>(options_.on_event)),
+        synced_future_(synced_.get_future().share()) {}
+
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  ~Engine() = default;
+
+  /// The end of a Replicator. In a forked child nothing may be touched, as threads and sockets are the parent's.
+  static void leave(std::shared_ptr<Engine> engine) {
+    if (engine->fork_.in_child()) {
+      static_cast<void>(new std::shared_ptr<Engine>(std::move(engine)));
+      return;
+    }
+    engine->stop();
+  }
+
+  std::shared_ptr<Store> store_to_add_to() {
+    const std::lock_guard lock(life_mutex_);
+    if (life_ != Life::idle) throw UsageError("btreemapped: add_replica() comes before start(), run() and stop()");
+    return store_;
+  }
+
+  void add(std::unique_ptr<Table> table) {
+    store_->add(std::move(table));
+  }
+
+  void start() {
+    const std::lock_guard lock(life_mutex_);
+    begin();
+    try {
+      driver_ = Thread("btm-stream", options_.on_thread_start, [self = shared_from_this()] { self->drive(); });
+    } catch (...) {
+      end(std::current_exception());
+      throw;
+    }
+  }
+
+  void run(std::stop_token stop) {
+    {
+      const std::lock_guard lock(life_mutex_);
+      begin();
+    }
+    {
+      const std::stop_callback on_stop(stop, [this] { request_stop(); });
+      drive();
+    }
+    join_notifier();
+    if (fatal_) std::rethrow_exception(fatal_);
+  }
+
+  void stop() {
+    request_stop();
+    {
+      std::unique_lock lock(life_mutex_);
+      if (life_ == Life::idle) end(std::make_exception_ptr(StoppedError("btreemapped: stopped before it was started")));
+      if (driver_.is_current() || notifier_thread_.is_current() || driving_thread_ == std::this_thread::get_id()) return;
+      life_changed_.wait(lock, [this] { return life_ == Life::ended; });
+    }
+    const std::lock_guard lock(join_mutex_);
+    driver_.join();
+    notifier_thread_.join();
+  }
+
+  [[nodiscard]] std::shared_future<void> synced() const { return synced_future_; }
+
+  [[nodiscard]] bool wait_for(Lsn target, std::chrono::milliseconds timeout) const {
+    if (store_->this_thread_reads())
+      throw UsageError("btreemapped: wait_for() inside a read would wait for an applier that may be waiting for that read");
+    // Nothing can be committed inside a page header: on an idle server the log ends before it, for ever.
+    const std::uint64_t block = board_.wal_block_size.load(std::memory_order_relaxed);
+    const std::uint64_t into_page = target.value() % block;
+    if (into_page <= longest_page_header) target = Lsn{target.value() - into_page};
+    switch (store_->wait_for(target, Clock::now() + timeout)) {
+      case Store::Waited::reached: return true;
+      case Store::Waited::timeout: return false;
+      case Store::Waited::closed: break;
+    }
+    throw StoppedError("btreemapped: stopped at " + to_string(store_->lsn()) + ", before " + to_string(target));
+  }
+
+  [[nodiscard]] Status status() const {
+    Status status = board_.read();
+    status.hook_errors = notifier_->errors();
+    status.dropped_events = notifier_->dropped();
+    return status;
+  }
+
+ private:
+  enum class Life : std::uint8_t { idle, running, ended };
+
+  static constexpr std::uint64_t longest_page_header = 40;
+
+  // With life_mutex_ held.
+  void begin() {
+    if (life_ == Life::running) throw UsageError("btreemapped: the Replicator has been started already");
+    if (life_ == Life::ended) throw UsageError("btreemapped: the Replicator has been stopped; make a new one");
+    if (store_->tables().empty()) throw UsageError("btreemapped: add_replica() first: there is nothing to follow");
+    if (options_.publication.empty()) throw UsageError("btreemapped: Options::publication is empty");
+    if (!options_.slot_name.empty()) pq::check_slot_name(options_.slot_name);
+    if (notifier_->wanted())
+      notifier_thread_ = Thread("btm-notify", options_.on_thread_start, [notifier = notifier_] { notifier->run(); });
+    life_ = Life::running;
+  }
+
+  void request_stop() {
+    stop_requested_.store(true);
+    store_->wake();
+    mailbox_->post([] {});
+  }
+
+  void join_notifier() {
+    const std::lock_guard lock(join_mutex_);
+    notifier_thread_.join();
+  }
+
+  /// Nothing more will happen: all who wait are told why. With life_mutex_ held.
+  void end(const std::exception_ptr& reason) {
+    life_ = Life::ended;
+    if (!synced_is_set_) {
+      synced_is_set_ = true;
+      synced_.set_exception(reason);
+    }
+    store_->mark_stale(Clock::now());
+    if (fatal_)
+      for (const auto& table : store_->tables())
+        if (!table->copied()) store_->mark_failed(*table, Clock::now());
+    store_->close();
+    board_.state.store(ReplicatorState::stopped);
+    notifier_->post({EventKind::stopped, {}, fatal_ ? message_of(fatal_) : "stopped", 0, store_->lsn()});
+    notifier_->close();
+    life_changed_.notify_all();
+  }
+
+  void drive() {
+    {
+      const std::lock_guard lock(life_mutex_);
+      driving_thread_ = std::this_thread::get_id();
+    }
+    Driver driver({options_, store_, notifier_, mailbox_, board_, stop_requested_}, [this] {
+      synced_is_set_ = true;
+      synced_.set_value();
+    });
+    const std::exception_ptr failure = driver.drive();
+    const std::lock_guard lock(life_mutex_);
+    fatal_ = failure;
+    end(fatal_ ? fatal_ : std::make_exception_ptr(StoppedError("btreemapped: stopped before the first copy was complete")));
+  }
+
+  const Options options_;
+  const std::shared_ptr<Store> store_;
+  const std::shared_ptr<Notifier> notifier_;
+  const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
+  StatusBoard board_{store_};
+  const ForkWatch fork_{};
+
+  std::promise<void> synced_{};
+  const std::shared_future<void> synced_future_;
+  bool synced_is_set_ = false;  // by the driver, or when there is none
+
+  std::mutex life_mutex_{};
+  std::condition_variable life_changed_{};
+  Life life_ = Life::idle;
+  std::thread::id driving_thread_{};
+  std::exception_ptr fatal_{};
+  std::atomic<bool> stop_requested_{false};
+
+  std::mutex join_mutex_{};
+  Thread driver_{};
+  Thread notifier_thread_{};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped
