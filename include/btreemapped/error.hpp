@@ -15,20 +15,20 @@ inline namespace v0 {
 /// Why bytes or text could not be turned into a value. Decoders return it and throw nothing but std::bad_alloc.
 enum class Errc : std::uint8_t {
   ok,
-  truncated,            ///< the message ends before its last field
-  trailing_bytes,       ///< the message goes on after its last field
-  invalid_length,       ///< a length or count that cannot be
-  unknown_message,      ///< a message type that this library does not know
-  invalid_message,      ///< a known message with a field that cannot be
-  invalid_text,         ///< text that is not a value of the column's type
-  out_of_range,         ///< a valid value of the column's type that the field's type cannot hold
-  invalid_encoding,     ///< text that is not UTF-8
-  unexpected_null,      ///< NULL for a field that is not std::optional
-  value_not_sent,       ///< an unchanged TOAST value that is neither in the stream nor held
-  column_count,         ///< a row with another number of columns than its relation
-  missing_key,          ///< an old image that does not carry the key columns
-  row_not_held,         ///< an update or delete of a row that the replica does not hold
-  duplicate_key,        ///< two rows with one key at the end of a transaction or of a copy
+  truncated,         ///< the message ends before its last field
+  trailing_bytes,    ///< the message goes on after its last field
+  invalid_length,    ///< a length or count that cannot be
+  unknown_message,   ///< a message type that this library does not know
+  invalid_message,   ///< a known message with a field that cannot be
+  invalid_text,      ///< text that is not a value of the column's type
+  out_of_range,      ///< a valid value of the column's type that the field's type cannot hold
+  invalid_encoding,  ///< text that is not UTF-8
+  unexpected_null,   ///< NULL for a field that is not std::optional
+  value_not_sent,    ///< an unchanged TOAST value that is neither in the stream nor held
+  column_count,      ///< a row with another number of columns than its relation
+  missing_key,       ///< an old image that does not carry the key columns
+  row_not_held,      ///< an update or delete of a row that the replica does not hold
+  duplicate_key,     ///< two rows with one key at the end of a transaction or of a copy
 };
 
 /// A phrase for an error message: what happened, without a value.

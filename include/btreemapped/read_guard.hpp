@@ -24,9 +24,10 @@ consteval void check_whole_key() {
                 "btreemapped: this takes exactly the whole key; for a part of it use for_range1, for_range2, …");
   if constexpr (sizeof...(Probes) == std::tuple_size_v<Key>)
     []<std::size_t... Level>(std::index_sequence<Level...>) {
-      static_assert((probe_for<Probes, std::tuple_element_t<Level, Key>> && ...),
-                    "btreemapped: a value cannot stand for its key field without loss: text for text, any integer for an "
-                    "integer, else the field's own type");
+      static_assert(
+          (probe_for<Probes, std::tuple_element_t<Level, Key>> && ...),
+          "btreemapped: a value cannot stand for its key field without loss: text for text, any integer for an "
+          "integer, else the field's own type");
     }(std::make_index_sequence<sizeof...(Probes)>{});
 }
 
@@ -35,11 +36,14 @@ consteval void check_range_key() {
   constexpr std::size_t last = sizeof...(Probes) - 1;
   using Arguments = std::tuple<const Probes&...>;
   [&]<std::size_t... Level>(std::index_sequence<Level...>) {
-    static_assert((probe_for<std::remove_cvref_t<std::tuple_element_t<Level, Arguments>>, std::tuple_element_t<Level, Key>> && ...),
-                  "btreemapped: the values before the range must each stand for their key field without loss");
+    static_assert(
+        (probe_for<std::remove_cvref_t<std::tuple_element_t<Level, Arguments>>, std::tuple_element_t<Level, Key>> &&
+         ...),
+        "btreemapped: the values before the range must each stand for their key field without loss");
   }(std::make_index_sequence<last>{});
-  static_assert(range_or_probe<std::remove_cvref_t<std::tuple_element_t<last, Arguments>>, std::tuple_element_t<last, Key>>,
-                "btreemapped: the last argument must be a range (half_open(…), at_least(…), all, …) or a value of its key field");
+  static_assert(
+      range_or_probe<std::remove_cvref_t<std::tuple_element_t<last, Arguments>>, std::tuple_element_t<last, Key>>,
+      "btreemapped: the last argument must be a range (half_open(…), at_least(…), all, …) or a value of its key field");
 }
 
 }  // namespace detail
@@ -99,50 +103,66 @@ class [[nodiscard]] ReadGuard {
   /// key order. A value in the place of the range means equality.
   /// Complexity: O(log size), no allocation.
   template <class... Probes>
-  [[nodiscard]] Rows range1(const Probes&... probes) const& requires(Arity >= 1) {
-    return rows_at<1>(probes...);
+  [[nodiscard]] Rows range1(const Probes&... probes) const&
+    requires(Arity >= 1)
+  {
+    return range_at<1>(probes...);
   }
   template <class... Probes>
   Rows range1(const Probes&... probes) const&& = delete;
   template <class... Probes>
-  [[nodiscard]] Rows range2(const Probes&... probes) const& requires(Arity >= 2) {
-    return rows_at<2>(probes...);
+  [[nodiscard]] Rows range2(const Probes&... probes) const&
+    requires(Arity >= 2)
+  {
+    return range_at<2>(probes...);
   }
   template <class... Probes>
   Rows range2(const Probes&... probes) const&& = delete;
   template <class... Probes>
-  [[nodiscard]] Rows range3(const Probes&... probes) const& requires(Arity >= 3) {
-    return rows_at<3>(probes...);
+  [[nodiscard]] Rows range3(const Probes&... probes) const&
+    requires(Arity >= 3)
+  {
+    return range_at<3>(probes...);
   }
   template <class... Probes>
   Rows range3(const Probes&... probes) const&& = delete;
   template <class... Probes>
-  [[nodiscard]] Rows range4(const Probes&... probes) const& requires(Arity >= 4) {
-    return rows_at<4>(probes...);
+  [[nodiscard]] Rows range4(const Probes&... probes) const&
+    requires(Arity >= 4)
+  {
+    return range_at<4>(probes...);
   }
   template <class... Probes>
   Rows range4(const Probes&... probes) const&& = delete;
   template <class... Probes>
-  [[nodiscard]] Rows range5(const Probes&... probes) const& requires(Arity >= 5) {
-    return rows_at<5>(probes...);
+  [[nodiscard]] Rows range5(const Probes&... probes) const&
+    requires(Arity >= 5)
+  {
+    return range_at<5>(probes...);
   }
   template <class... Probes>
   Rows range5(const Probes&... probes) const&& = delete;
   template <class... Probes>
-  [[nodiscard]] Rows range6(const Probes&... probes) const& requires(Arity >= 6) {
-    return rows_at<6>(probes...);
+  [[nodiscard]] Rows range6(const Probes&... probes) const&
+    requires(Arity >= 6)
+  {
+    return range_at<6>(probes...);
   }
   template <class... Probes>
   Rows range6(const Probes&... probes) const&& = delete;
   template <class... Probes>
-  [[nodiscard]] Rows range7(const Probes&... probes) const& requires(Arity >= 7) {
-    return rows_at<7>(probes...);
+  [[nodiscard]] Rows range7(const Probes&... probes) const&
+    requires(Arity >= 7)
+  {
+    return range_at<7>(probes...);
   }
   template <class... Probes>
   Rows range7(const Probes&... probes) const&& = delete;
   template <class... Probes>
-  [[nodiscard]] Rows range8(const Probes&... probes) const& requires(Arity >= 8) {
-    return rows_at<8>(probes...);
+  [[nodiscard]] Rows range8(const Probes&... probes) const&
+    requires(Arity >= 8)
+  {
+    return range_at<8>(probes...);
   }
   template <class... Probes>
   Rows range8(const Probes&... probes) const&& = delete;
@@ -159,19 +179,24 @@ class [[nodiscard]] ReadGuard {
   template <class OtherRow, std::size_t OtherArity>
   void check_same_commit(const ReadGuard<OtherRow, OtherArity>& other) const {
     if (&table_.store() != &other.table_.store() || table_.detached_at() == other.table_.detached_at()) return;
-    const detail::Table& stale = table_.detached_at() < other.table_.detached_at() ? static_cast<const detail::Table&>(other.table_) : table_;
-    throw StaleError("btreemapped: " + to_string(stale.name()) + " stopped at " + to_string(stale.detached_at()) +
-                         " while the other tables went on; pass btreemapped::allow_stale to read them together all the same",
-                     {.table = to_string(stale.name()), .lsn = stale.detached_at(), .retryable = true});
+    const detail::Table& stale =
+        table_.detached_at() < other.table_.detached_at() ? static_cast<const detail::Table&>(other.table_) : table_;
+    throw StaleError(
+        "btreemapped: " + to_string(stale.name()) + " stopped at " + to_string(stale.detached_at()) +
+            " while the other tables went on; pass btreemapped::allow_stale to read them together all the same",
+        {.table = to_string(stale.name()), .lsn = stale.detached_at(), .retryable = true});
   }
 
  private:
   template <class, std::size_t>
   friend class ReadGuard;
+  template <class, std::size_t>
+  friend class Replica;
 
   template <std::size_t Level, class... Probes>
-  Rows rows_at(const Probes&... probes) const {
-    static_assert(sizeof...(Probes) == Level, "btreemapped: rangeN takes N arguments: N-1 values of the prefix, then the range");
+  Rows range_at(const Probes&... probes) const {
+    static_assert(sizeof...(Probes) == Level,
+                  "btreemapped: rangeN takes N arguments: N-1 values of the prefix, then the range");
     detail::check_range_key<Key, Probes...>();
     return Rows(detail::find_range(table_.rows(), probes...));
   }

@@ -47,14 +47,15 @@ class Replica {
   /// Complexity: O(log size); allocates only for the copy.
   template <class... Probes>
   [[nodiscard]] std::optional<Row> get(const Probes&... key) const {
-    static_assert(std::is_copy_constructible_v<Row>, "btreemapped: a move-only row has no get(); use get_with(key…, f)");
+    static_assert(std::is_copy_constructible_v<Row>,
+                  "btreemapped: a move-only row has no get(); use get_with(key…, f)");
     const guard_type guard = read();
     const Row* const row = guard.find(key...);
     return row == nullptr ? std::nullopt : std::optional<Row>(*row);
   }
 
-  /// get_with(key…, f): calls f(const Row&) if there is a row with this key. True if so when f returns void, else what f
-  /// returned, as an optional.
+  /// get_with(key…, f): calls f(const Row&) if there is a row with this key. True if so when f returns void, else
+  /// what f returned, as an optional.
   /// Complexity: O(log size), no allocation.
   template <class... Arguments>
   auto get_with(Arguments&&... key_and_function) const {
@@ -92,54 +93,63 @@ class Replica {
     walk(guard.begin(), guard.end(), f);
   }
 
-  /// for_rangeN(prefix…, range, f): calls f(const Row&), in key order, for the rows whose first N-1 key fields equal the
-  /// prefix and whose Nth lies in the range, until it returns false. A value in the place of the range means equality;
-  /// an open side of the range stays inside the prefix. f returns void or exactly bool.
+  /// for_rangeN(prefix…, range, f): calls f(const Row&), in key order, for the rows whose first N-1 key fields equal
+  /// the prefix and whose Nth lies in the range, until it returns false. A value in the place of the range means
+  /// equality; an open side of the range stays inside the prefix. f returns void or exactly bool.
   /// Complexity: O(log size) and the rows visited; no allocation.
-  template <class Last, class Function>
-  void for_range1(const Last& last, Function&& f) const requires(Arity >= 1) {
-    const guard_type guard = read();
-    walk(guard.range1(last), f);
+  template <class... Arguments>
+  void for_range1(Arguments&&... prefix_range_and_function) const
+    requires(Arity >= 1)
+  {
+    visit<1>(prefix_range_and_function...);
   }
-  template <class Key1, class Last, class Function>
-  void for_range2(const Key1& key1, const Last& last, Function&& f) const requires(Arity >= 2) {
-    const guard_type guard = read();
-    walk(guard.range2(key1, last), f);
+  template <class... Arguments>
+  void for_range2(Arguments&&... prefix_range_and_function) const
+    requires(Arity >= 2)
+  {
+    visit<2>(prefix_range_and_function...);
   }
-  template <class Key1, class Key2, class Last, class Function>
-  void for_range3(const Key1& key1, const Key2& key2, const Last& last, Function&& f) const requires(Arity >= 3) {
-    const guard_type guard = read();
-    walk(guard.range3(key1, key2, last), f);
+  template <class... Arguments>
+  void for_range3(Arguments&&... prefix_range_and_function) const
+    requires(Arity >= 3)
+  {
+    visit<3>(prefix_range_and_function...);
   }
-  template <class Key1, class Key2, class Key3, class Last, class Function>
-  void for_range4(const Key1& key1, const Key2& key2, const Key3& key3, const Last& last, Function&& f) const requires(Arity >= 4) {
-    const guard_type guard = read();
-    walk(guard.range4(key1, key2, key3, last), f);
+  template <class... Arguments>
+  void for_range4(Arguments&&... prefix_range_and_function) const
+    requires(Arity >= 4)
+  {
+    visit<4>(prefix_range_and_function...);
   }
-  template <class Key1, class Key2, class Key3, class Key4, class Last, class Function>
-  void for_range5(const Key1& key1, const Key2& key2, const Key3& key3, const Key4& key4, const Last& last, Function&& f) const requires(Arity >= 5) {
-    const guard_type guard = read();
-    walk(guard.range5(key1, key2, key3, key4, last), f);
+  template <class... Arguments>
+  void for_range5(Arguments&&... prefix_range_and_function) const
+    requires(Arity >= 5)
+  {
+    visit<5>(prefix_range_and_function...);
   }
-  template <class Key1, class Key2, class Key3, class Key4, class Key5, class Last, class Function>
-  void for_range6(const Key1& key1, const Key2& key2, const Key3& key3, const Key4& key4, const Key5& key5, const Last& last, Function&& f) const requires(Arity >= 6) {
-    const guard_type guard = read();
-    walk(guard.range6(key1, key2, key3, key4, key5, last), f);
+  template <class... Arguments>
+  void for_range6(Arguments&&... prefix_range_and_function) const
+    requires(Arity >= 6)
+  {
+    visit<6>(prefix_range_and_function...);
   }
-  template <class Key1, class Key2, class Key3, class Key4, class Key5, class Key6, class Last, class Function>
-  void for_range7(const Key1& key1, const Key2& key2, const Key3& key3, const Key4& key4, const Key5& key5, const Key6& key6, const Last& last, Function&& f) const requires(Arity >= 7) {
-    const guard_type guard = read();
-    walk(guard.range7(key1, key2, key3, key4, key5, key6, last), f);
+  template <class... Arguments>
+  void for_range7(Arguments&&... prefix_range_and_function) const
+    requires(Arity >= 7)
+  {
+    visit<7>(prefix_range_and_function...);
   }
-  template <class Key1, class Key2, class Key3, class Key4, class Key5, class Key6, class Key7, class Last, class Function>
-  void for_range8(const Key1& key1, const Key2& key2, const Key3& key3, const Key4& key4, const Key5& key5, const Key6& key6, const Key7& key7, const Last& last, Function&& f) const requires(Arity >= 8) {
-    const guard_type guard = read();
-    walk(guard.range8(key1, key2, key3, key4, key5, key6, key7, last), f);
+  template <class... Arguments>
+  void for_range8(Arguments&&... prefix_range_and_function) const
+    requires(Arity >= 8)
+  {
+    visit<8>(prefix_range_and_function...);
   }
 
   /// Copies of all rows in key order.
   [[nodiscard]] std::vector<Row> to_vector() const {
-    static_assert(std::is_copy_constructible_v<Row>, "btreemapped: a move-only row has no to_vector(); use for_each(f)");
+    static_assert(std::is_copy_constructible_v<Row>,
+                  "btreemapped: a move-only row has no to_vector(); use for_each(f)");
     const guard_type guard = read();
     std::vector<Row> rows;
     rows.reserve(guard.size());
@@ -176,9 +186,16 @@ class Replica {
     }
   }
 
-  template <class Rows, class Function>
-  static void walk(const Rows& rows, Function& f) {
-    walk(rows.begin(), rows.end(), f);
+  template <std::size_t Level, class... Arguments>
+  void visit(Arguments&... prefix_range_and_function) const {
+    static_assert(sizeof...(Arguments) == Level + 1,
+                  "btreemapped: for_rangeN takes N-1 values of the prefix, the range, and a function of const Row&");
+    const auto arguments = std::tie(prefix_range_and_function...);
+    const guard_type guard = read();
+    [&]<std::size_t... Index>(std::index_sequence<Index...>) {
+      const auto rows = guard.template range_at<Level>(std::get<Index>(arguments)...);
+      walk(rows.begin(), rows.end(), std::get<Level>(arguments));
+    }(std::make_index_sequence<Level>{});
   }
 
   std::shared_ptr<const Table> table_;
@@ -207,8 +224,8 @@ decltype(auto) read_together(bool stale_allowed, const std::tuple<const Guards&.
 
 }  // namespace detail
 
-/// read(a, b, …, f): calls f(guard of a, guard of b, …) and returns what it returns. Replicas of one Replicator are read
-/// at one commit; those of different Replicators have no common commit and are each read at their own.
+/// read(a, b, …, f): calls f(guard of a, guard of b, …) and returns what it returns. Replicas of one Replicator are
+/// read at one commit; those of different Replicators have no common commit and are each read at their own.
 /// Throws: StaleError when one of a Replicator's replicas has stopped following while others went on.
 /// Blocks and locks: as the guards it opens.
 template <class Row, std::size_t Arity, class... Rest>

@@ -63,18 +63,21 @@ class Replicator {
   /// Blocks and locks: until the threads have ended, which is prompt wherever they are; not for readers.
   void stop() { engine_->stop(); }
 
-  /// Ready once every replica has its first complete copy. Throws from get(): SchemaError or another Error that tells why
-  /// that cannot be, StoppedError if the Replicator was stopped before.
+  /// Ready once every replica has its first complete copy. Throws from get(): SchemaError or another Error that tells
+  /// why that cannot be, StoppedError if the Replicator was stopped before.
   /// Lifetime: latched; may be asked for before the start, and outlives the Replicator.
   [[nodiscard]] std::shared_future<void> synced() const { return engine_->synced(); }
 
   /// What it is doing, how far it is, and what went wrong last.
   [[nodiscard]] Status status() const { return engine_->status(); }
 
-  /// Waits until every commit of the source before `lsn` is visible; false when the timeout comes first. For reading one's
-  /// own writes, take `lsn` from `SELECT pg_current_wal_insert_lsn()` after the commit.
-  /// Throws: UsageError inside a read, as the applier might wait for that read; StoppedError when the Replicator has ended.
-  [[nodiscard]] bool wait_for(Lsn lsn, std::chrono::milliseconds timeout) const { return engine_->wait_for(lsn, timeout); }
+  /// Waits until every commit of the source before `lsn` is visible; false when the timeout comes first. For reading
+  /// one's own writes, take `lsn` from `SELECT pg_current_wal_insert_lsn()` after the commit.
+  /// Throws: UsageError inside a read, as the applier might wait for that read; StoppedError when the Replicator has
+  /// ended.
+  [[nodiscard]] bool wait_for(Lsn lsn, std::chrono::milliseconds timeout) const {
+    return engine_->wait_for(lsn, timeout);
+  }
 
  private:
   std::shared_ptr<detail::Engine> engine_;

@@ -40,13 +40,25 @@ namespace detail {
 
 // A field may be called "table" or "key", too: only static members declare something.
 template <class T>
-concept declares_table = requires { requires !std::is_member_pointer_v<decltype(&T::table)>; std::string_view(T::table); };
+concept declares_table = requires {
+  requires !std::is_member_pointer_v<decltype(&T::table)>;
+  std::string_view(T::table);
+};
 template <class T>
-concept declares_schema = requires { requires !std::is_member_pointer_v<decltype(&T::schema)>; std::string_view(T::schema); };
+concept declares_schema = requires {
+  requires !std::is_member_pointer_v<decltype(&T::schema)>;
+  std::string_view(T::schema);
+};
 template <class T>
-concept declares_arity = requires { requires !std::is_member_pointer_v<decltype(&T::arity)>; std::size_t{T::arity}; };
+concept declares_arity = requires {
+  requires !std::is_member_pointer_v<decltype(&T::arity)>;
+  std::size_t{T::arity};
+};
 template <class T>
-concept declares_key = requires { requires !std::is_member_pointer_v<decltype(&T::key)>; T::key; };
+concept declares_key = requires {
+  requires !std::is_member_pointer_v<decltype(&T::key)>;
+  T::key;
+};
 template <class T>
 concept declares_column_name = requires(std::string_view field) { std::string_view(T::column_name(field)); };
 
@@ -83,7 +95,8 @@ template <class Row, class Declaration>
   if constexpr (declares_key<Declaration>) {
     using Indices = typename key_indices_of<Row, std::remove_reference_t<decltype((Declaration::key))>>::type;
     if constexpr (declares_arity<Declaration>)
-      static_assert(Declaration::arity == Indices::size(), "btreemapped: the declared arity and the declared key disagree");
+      static_assert(Declaration::arity == Indices::size(),
+                    "btreemapped: the declared arity and the declared key disagree");
     return Indices{};
   } else if constexpr (declares_arity<Declaration>) {
     return std::make_index_sequence<Declaration::arity>{};
@@ -97,17 +110,16 @@ template <class Row>
 [[nodiscard]] consteval auto declared_key_indices() {
   if constexpr (declares_key<table_traits<Row>> || declares_arity<table_traits<Row>>)
     return indices_declared_by<Row, table_traits<Row>>();
-  else
-    return indices_declared_by<Row, Row>();
+  else return indices_declared_by<Row, Row>();
 }
 
 template <class Row>
 inline constexpr std::size_t declared_arity_v = decltype(declared_key_indices<Row>())::size();
 
 template <class T>
-inline constexpr bool is_view_v = std::is_pointer_v<T> || std::is_member_pointer_v<T> ||
-                                  std::is_same_v<T, std::string_view> ||
-                                  requires { requires std::ranges::view<T> && !std::ranges::range<const T*>; };
+inline constexpr bool is_view_v =
+    std::is_pointer_v<T> || std::is_member_pointer_v<T> || std::is_same_v<T, std::string_view> ||
+    requires { requires std::ranges::view<T> && !std::ranges::range<const T*>; };
 template <class T>
 inline constexpr bool is_view_v<std::optional<T>> = is_view_v<T>;
 
@@ -124,15 +136,18 @@ struct check_field {
 template <class Row, std::size_t Index, class Field>
 struct check_key_field {
   static_assert(!is_optional_v<Field>, "btreemapped: a key field cannot be std::optional, as a key column is NOT NULL");
-  static_assert(is_optional_v<Field> || requires(const Field& a, const Field& b) { { a < b } -> std::convertible_to<bool>; },
-                "btreemapped: a key field's type has no operator<");
+  static_assert(
+      is_optional_v<Field> || requires(const Field& a, const Field& b) {
+        { a < b } -> std::convertible_to<bool>;
+      }, "btreemapped: a key field's type has no operator<");
   static constexpr bool value = true;
 };
 
 template <class Row>
 consteval bool check_row() {
   static_assert(std::is_class_v<Row> && std::is_aggregate_v<Row>,
-                "btreemapped: a row must be an aggregate: a plain struct without constructors, private members or virtual functions");
+                "btreemapped: a row must be an aggregate: a plain struct without constructors, private members or "
+                "virtual functions");
   if constexpr (std::is_class_v<Row> && std::is_aggregate_v<Row>) {
     static_assert(std::is_default_constructible_v<Row>, "btreemapped: a row must be default-constructible");
     static_assert(std::is_move_constructible_v<Row> && std::is_move_assignable_v<Row>,
@@ -153,7 +168,8 @@ template <class Row, class Indices>
 struct key_model;
 template <class Row, std::size_t... Index>
 struct key_model<Row, std::index_sequence<Index...>> {
-  static_assert(((Index < field_count_v<Row>) && ...), "btreemapped: key<&Row::field, …> names a member that is not a field of the row");
+  static_assert(((Index < field_count_v<Row>) && ...),
+                "btreemapped: key<&Row::field, …> names a member that is not a field of the row");
   static_assert((check_key_field<Row, Index, field_t<Row, Index>>::value && ...));
   using type = std::tuple<field_t<Row, Index>...>;
   static constexpr std::array<std::size_t, sizeof...(Index)> indices{Index...};
@@ -165,7 +181,8 @@ struct key_model<Row, std::index_sequence<Index...>> {
 template <class Row, std::size_t Arity>
 struct row_model {
   static_assert(check_row<Row>());
-  static_assert(Arity > 0, "btreemapped: arity 0: name the number of key fields, Replica<Row, 2>, or declare arity or key");
+  static_assert(Arity > 0,
+                "btreemapped: arity 0: name the number of key fields, Replica<Row, 2>, or declare arity or key");
   static_assert(Arity <= field_count_v<Row>, "btreemapped: the arity is greater than the number of fields");
   static_assert(declared_arity_v<Row> == 0 || declared_arity_v<Row> == Arity,
                 "btreemapped: Replica<Row, Arity> contradicts the key or arity that the row declares");

@@ -16,9 +16,9 @@ enum class TableState : std::uint8_t {
 
 /// What a Replicator is doing.
 enum class ReplicatorState : std::uint8_t {
-  idle,         ///< not started
-  connecting,   ///< opens its connections
-  preflight,    ///< checks server, publication and tables
+  idle,        ///< not started
+  connecting,  ///< opens its connections
+  preflight,   ///< checks server, publication and tables
   creating_slot,
   copying,
   streaming,

@@ -26,12 +26,12 @@ struct TableStatus {
 /// A Replicator at one moment. Plain values, cheap enough to ask once a second.
 struct Status {
   ReplicatorState state = ReplicatorState::idle;
-  std::vector<TableStatus> tables{};  ///< in the order of add_replica()
-  Lsn received{};      ///< all commits before it have arrived
-  Lsn applied{};       ///< all commits before it are visible
-  Lsn acknowledged{};  ///< the server may forget its log before it
-  std::uint64_t commits = 0;     ///< published, with copies counted as one each
-  std::uint64_t reconnects = 0;  ///< connections lost or given up since the start
+  std::vector<TableStatus> tables{};               ///< in the order of add_replica()
+  Lsn received{};                                  ///< all commits before it have arrived
+  Lsn applied{};                                   ///< all commits before it are visible
+  Lsn acknowledged{};                              ///< the server may forget its log before it
+  std::uint64_t commits = 0;                       ///< published, with copies counted as one each
+  std::uint64_t reconnects = 0;                    ///< connections lost or given up since the start
   std::chrono::nanoseconds since_last_message{0};  ///< from the server; zero while there is no stream
   std::chrono::nanoseconds longest_wait_for_readers{0};
   std::uint64_t hook_errors = 0;     ///< exceptions that hooks have thrown

@@ -38,8 +38,8 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// One attempt to follow the tables, from connecting to the start of the stream: its sessions, and the work on them that
-/// may block. A worker thread does one step after the other; the stream then belongs to the driver.
+/// One attempt to follow the tables, from connecting to the start of the stream: its sessions, and the work on them
+/// that may block. A worker thread does one step after the other; the stream then belongs to the driver.
 class Attempt {
  public:
   using Followed = TransactionBuffer::Followed;
@@ -84,8 +84,9 @@ class Attempt {
     if (create_publication_ && !catalog.server.publications.front().exists && create_publication(catalog))
       catalog = read_catalog();
     if (catalog.server.system_identifier != system_identifier_)
-      throw ConnectionError("btreemapped: two connections reached two different servers; name one server in the connection string",
-                            {.retryable = true});
+      throw ConnectionError(
+          "btreemapped: two connections reached two different servers; name one server in the connection string",
+          {.retryable = true});
     Findings findings;
     server_ = catalog.server;
     findings.server = judge_server(server_);
@@ -97,10 +98,8 @@ class Attempt {
     for (std::size_t i = 0; i < store_->tables().size(); ++i) {
       Table& table = *store_->tables()[i];
       findings.tables.push_back(TableJudge({server_}, catalog.tables[i], table.needs()).judge());
-      if (has_errors(findings.tables.back()))
-        left_out_.push_back(&table);
-      else
-        followed_.push_back({&table, std::move(catalog.tables[i].shape)});
+      if (has_errors(findings.tables.back())) left_out_.push_back(&table);
+      else followed_.push_back({&table, std::move(catalog.tables[i].shape)});
     }
     return findings;
   }
@@ -120,8 +119,8 @@ class Attempt {
     std::vector<Fault> faults{};
   };
 
-  /// Copies all followed tables as the slot's snapshot shows them, after making sure that it shows them whole: a TRUNCATE
-  /// or rewrite between slot and copy would leave it silently empty.
+  /// Copies all followed tables as the slot's snapshot shows them, after making sure that it shows them whole: a
+  /// TRUNCATE or rewrite between slot and copy would leave it silently empty.
   Copied copy(const OnProgress& on_progress) {
     Copied out;
     pq::SnapshotCopy snapshot = pq::SnapshotCopy::open(pinned_, slot_.snapshot, interrupt_, no_deadline);
@@ -134,9 +133,7 @@ class Attempt {
     return out;
   }
 
-  void start() {
-    stream_->start(slot_name_, Lsn{}, publications_, no_deadline);
-  }
+  void start() { stream_->start(slot_name_, Lsn{}, publications_, no_deadline); }
 
   /// The driver's, once started.
   [[nodiscard]] pq::ReplicationStream& stream() { return *stream_; }
@@ -240,9 +237,11 @@ class Attempt {
   void guard(pq::SnapshotCopy& snapshot, std::vector<Fault>& faults) {
     std::vector<sql::CopySource> sources;
     for (const Followed& each : followed_) sources.push_back(source_of(each));
-    const sql::GuardReport report = sql::guard_copy(snapshot, *control_, sources, publications_, lock_timeout_, no_deadline);
+    const sql::GuardReport report =
+        sql::guard_copy(snapshot, *control_, sources, publications_, lock_timeout_, no_deadline);
     const auto again = [&](std::size_t table, const std::string& what, const std::string& sqlstate) {
-      return SchemaError(what + "; trying again", {.sqlstate = sqlstate, .table = to_string(sources[table].table), .retryable = true});
+      return SchemaError(what + "; trying again",
+                         {.sqlstate = sqlstate, .table = to_string(sources[table].table), .retryable = true});
     };
     for (const sql::GuardFinding& finding : report.findings) {
       if (finding.retryable) throw again(finding.table, finding.what, finding.sqlstate);

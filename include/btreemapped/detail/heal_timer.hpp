@@ -7,8 +7,8 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// When to copy afresh for the sake of tables that have failed: soon where a copy should mend it, seldom where the table
-/// holds what the row cannot, and ever more seldom while it does not help.
+/// When to copy afresh for the sake of tables that have failed: soon where a copy should mend it, seldom where the
+/// table holds what the row cannot, and ever more seldom while it does not help.
 class HealTimer {
  public:
   using Clock = std::chrono::steady_clock;
@@ -16,7 +16,8 @@ class HealTimer {
 
   void schedule(Time now, bool healable) {
     if (now - last_attempt_ > quiet) factor_ = 1;
-    const Clock::duration wait = std::min<Clock::duration>(factor_ * (healable ? first_wait : first_long_wait), longest_wait);
+    const Clock::duration wait =
+        std::min<Clock::duration>(factor_ * (healable ? first_wait : first_long_wait), longest_wait);
     due_ = std::min(due_, now + wait);
   }
 

@@ -26,9 +26,10 @@ template <class Left, class Right>
 
 /// Lets a three-way comparison decide in one pass where a type has one (text, UUIDs).
 template <class Left, class Right>
-  requires(!std::is_floating_point_v<Left> && requires(const Left& left, const Right& right) {
-    { left <=> right } -> std::convertible_to<std::weak_ordering>;
-  })
+  requires(!std::is_floating_point_v<Left> &&
+           requires(const Left& left, const Right& right) {
+             { left <=> right } -> std::convertible_to<std::weak_ordering>;
+           })
 [[nodiscard]] constexpr std::weak_ordering compare_part(const Left& left, const Right& right) {
   return left <=> right;
 }

@@ -112,7 +112,9 @@ struct prefix_probes<Key, std::index_sequence<Level...>> {
   /// False when one of the values fits no key.
   template <class Arguments>
   [[nodiscard]] static constexpr bool convert(const Arguments& arguments, type& probes) {
-    return ((convert_probe<std::tuple_element_t<Level, Key>>(std::get<Level>(arguments), std::get<Level>(probes)) == Fit::inside) && ...);
+    return ((convert_probe<std::tuple_element_t<Level, Key>>(std::get<Level>(arguments), std::get<Level>(probes)) ==
+             Fit::inside) &&
+            ...);
   }
 };
 template <class Key, std::size_t Count>
@@ -139,7 +141,8 @@ template <class Map, class... Probes>
     typename Prefix::type prefix{};
     Edge<std::tuple_element_t<level, Key>> lower;
     Edge<std::tuple_element_t<level, Key>> upper;
-    if (!Prefix::convert(arguments, prefix) || !to_edge(last.lower, Fit::below, lower) || !to_edge(last.upper, Fit::above, upper))
+    if (!Prefix::convert(arguments, prefix) || !to_edge(last.lower, Fit::below, lower) ||
+        !to_edge(last.upper, Fit::above, upper))
       return nothing;
     return search_range(map, prefix, lower, upper);
   } else {

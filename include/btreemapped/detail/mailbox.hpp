@@ -16,7 +16,8 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// Letters to the thread that drives a Replicator: closures that it runs, and a descriptor on which it can wait for them.
+/// Letters to the thread that drives a Replicator: closures that it runs, and a descriptor on which it can wait for
+/// them.
 class Mailbox {
  public:
   using Letter = std::function<void()>;

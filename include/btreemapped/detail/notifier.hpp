@@ -39,7 +39,8 @@ class Notifier {
     if (queue_.size() + 1 >= capacity && event.kind != EventKind::stopped) {
       dropped_.fetch_add(1, std::memory_order_relaxed);
       if (queue_.back().kind != EventKind::hook_lagging)
-        queue_.push_back({EventKind::hook_lagging, {}, "on_event is slower than events come; some were dropped", 0, {}});
+        queue_.push_back(
+            {EventKind::hook_lagging, {}, "on_event is slower than events come; some were dropped", 0, {}});
     } else {
       queue_.push_back(std::move(event));
     }

@@ -32,7 +32,9 @@ class Reference {
   constexpr Reference() noexcept = default;
   constexpr explicit Reference(const Field& field) noexcept : field_(&field) {}
 
-  friend constexpr bool operator<(const Reference& left, const Reference& right) { return *left.field_ < *right.field_; }
+  friend constexpr bool operator<(const Reference& left, const Reference& right) {
+    return *left.field_ < *right.field_;
+  }
   friend constexpr bool operator<(const Reference& left, const Field& right) { return *left.field_ < right; }
   friend constexpr bool operator<(const Field& left, const Reference& right) { return left < *right.field_; }
 
@@ -42,9 +44,10 @@ class Reference {
 
 /// What a probe for a key field is compared as: text as a view, small values as themselves, all else by reference.
 template <class Field>
-using probe_t = std::conditional_t<
-    std::is_same_v<Field, std::string>, std::string_view,
-    std::conditional_t<std::is_trivially_copyable_v<Field> && sizeof(Field) <= 2 * sizeof(void*), Field, Reference<Field>>>;
+using probe_t =
+    std::conditional_t<std::is_same_v<Field, std::string>, std::string_view,
+                       std::conditional_t<std::is_trivially_copyable_v<Field> && sizeof(Field) <= 2 * sizeof(void*),
+                                          Field, Reference<Field>>>;
 
 template <class Probe, class Field>
 concept text_probe = std::is_same_v<Field, std::string> && !std::is_null_pointer_v<Probe> &&
@@ -54,13 +57,14 @@ template <class Probe, class Field>
 concept integer_probe = is_integer_v<Field> && is_integer_v<Probe>;
 
 template <class Probe, class Field>
-concept time_probe = is_time_point_v<Field> && !std::is_same_v<Probe, Field> && std::is_convertible_v<const Probe&, Field>;
+concept time_probe =
+    is_time_point_v<Field> && !std::is_same_v<Probe, Field> && std::is_convertible_v<const Probe&, Field>;
 
 /// Can a value of type Probe stand for a key field? Only conversions that lose nothing, done once, before comparing:
 /// comparing mixed types instead would find key -1 by 4294967295u.
 template <class Probe, class Field>
-concept probe_for = std::is_same_v<Probe, Field> || text_probe<Probe, Field> || integer_probe<Probe, Field> ||
-                    time_probe<Probe, Field>;
+concept probe_for =
+    std::is_same_v<Probe, Field> || text_probe<Probe, Field> || integer_probe<Probe, Field> || time_probe<Probe, Field>;
 
 /// Converts a probe; `out` is set only for Fit::inside.
 template <class Field, class Probe>

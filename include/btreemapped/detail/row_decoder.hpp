@@ -72,7 +72,9 @@ class RowDecoder {
   }
 
  private:
-  const wire::Cell& cell_of(const ColumnMap& map, std::size_t field) const { return cells_[map.fields[field].position]; }
+  const wire::Cell& cell_of(const ColumnMap& map, std::size_t field) const {
+    return cells_[map.fields[field].position];
+  }
 
   template <class Decode>
   static Failure first_failure(Decode&& decode) {
@@ -89,8 +91,8 @@ class RowDecoder {
   bool decode_key_field(const ColumnMap& map, Value& value, Failure& failure) const {
     const wire::Cell& cell = cell_of(map, Index);
     // A null in an old image is not a value: the identity does not carry the column.
-    const Errc code = cell.kind == wire::Cell::Kind::null ? Errc::missing_key
-                                                          : decode_field(cell, map.fields[Index].type, value);
+    const Errc code =
+        cell.kind == wire::Cell::Kind::null ? Errc::missing_key : decode_field(cell, map.fields[Index].type, value);
     if (code != Errc::ok) failure = {code, Index};
     return code == Errc::ok;
   }

@@ -58,16 +58,17 @@ struct UniqueIndexShape {
 struct TableShape {
   TableName table{};
   Oid oid = 0;
-  char kind = 'r';              ///< pg_class.relkind
-  char replica_identity = 'd';  ///< pg_class.relreplident: d(efault) n(othing) f(ull) i(ndex)
-  bool persistent = true;       ///< neither temporary nor unlogged
-  bool published = false;       ///< under this very name (a partition published as its root is not)
-  bool published_by_leaves = false;  ///< a partitioned table whose partitions are published under their own names
+  char kind = 'r';                      ///< pg_class.relkind
+  char replica_identity = 'd';          ///< pg_class.relreplident: d(efault) n(othing) f(ull) i(ndex)
+  bool persistent = true;               ///< neither temporary nor unlogged
+  bool published = false;               ///< under this very name (a partition published as its root is not)
+  bool published_by_leaves = false;     ///< a partitioned table whose partitions are published under their own names
   bool hidden_by_row_security = false;  ///< policies would hide rows from this role
   std::optional<std::string> row_filter{};  ///< SQL of the publications' row filters, joined by OR
   std::vector<ColumnShape> columns{};
   std::vector<UniqueIndexShape> unique_indexes{};  ///< valid, not partial, without expressions
-  /// All that the copy guard and the catalog watch compare: an opaque text that changes when the table's meaning may have.
+  /// All that the copy guard and the catalog watch compare: an opaque text that changes when the table's meaning may
+  /// have.
   std::string fingerprint{};
 
   [[nodiscard]] const ColumnShape* find(std::string_view column) const noexcept {
@@ -104,9 +105,9 @@ struct ServerShape {
 /// What one field of a row asks of its column.
 struct FieldNeed {
   std::string column{};
-  std::string_view expected{};                  ///< what the field's codec holds, for messages
-  bool (*accepts)(const SqlType&) = nullptr;    ///< can the field hold every value of this type?
-  bool optional = false;                        ///< can the field hold NULL?
+  std::string_view expected{};                ///< what the field's codec holds, for messages
+  bool (*accepts)(const SqlType&) = nullptr;  ///< can the field hold every value of this type?
+  bool optional = false;                      ///< can the field hold NULL?
   bool key = false;
 };
 

@@ -30,7 +30,8 @@ class Store {
   class [[nodiscard]] Pin {
    public:
     /// Throws: UsageError in a forked child.
-    /// Blocks and locks: never for the network; for an applier that is changing the map, unless this thread reads already.
+    /// Blocks and locks: never for the network; for an applier that is changing the map, unless this thread reads
+    /// already.
     explicit Pin(const Store& store) : lock_(store.lock_), slot_(lock_.lock_shared()) {}
     Pin(const Pin&) = delete;
     Pin& operator=(const Pin&) = delete;

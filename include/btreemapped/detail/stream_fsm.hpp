@@ -38,7 +38,7 @@ class StreamFsm {
     preflight,
     create_slot,
     copy,
-    publish_copy,   ///< until `until`, then say published() or nothing
+    publish_copy,  ///< until `until`, then say published() or nothing
     start_stream,
     receive,        ///< one frame, or wait until `until`
     stage,          ///< message()

@@ -47,7 +47,8 @@ class Delta {
 
   /// Checks that no key holds two rows and makes ready all that apply() needs, so that it allocates nothing.
   [[nodiscard]] virtual Failure seal() = 0;
-  /// Goes on with changing the map until the deadline; false when some is left. What is replaced lives until the delta dies.
+  /// Goes on with changing the map until the deadline; false when some is left. What is replaced lives until the
+  /// delta dies.
   [[nodiscard]] virtual bool apply(std::chrono::steady_clock::time_point deadline) noexcept = 0;
 };
 

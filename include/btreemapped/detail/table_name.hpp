@@ -42,7 +42,8 @@ namespace detail {
     table = {first, take_identifier(text)};
   }
   if (!text.empty() || table.schema.empty() || table.name.empty())
-    throw UsageError("btreemapped: add_replica() wants \"table\" or \"schema.table\"; the row can declare a table name, too");
+    throw UsageError(
+        "btreemapped: add_replica() wants \"table\" or \"schema.table\"; the row can declare a table name, too");
   return table;
 }
 

@@ -9,8 +9,8 @@
 #include <thread>
 #include <utility>
 
-#include <csignal>
 #include <pthread.h>
+#include <csignal>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -23,19 +23,21 @@ class Thread {
   Thread() = default;
 
   /// Units: a name has at most 15 characters.
-  Thread(const char* name, std::function<void()> on_start, std::function<void()> body) : done_(std::make_shared<Done>()) {
+  Thread(const char* name, std::function<void()> on_start, std::function<void()> body)
+      : done_(std::make_shared<Done>()) {
     sigset_t all;
     sigset_t before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);  // inherited by the new thread: not even its first moment takes one
     try {
-      thread_ = std::thread([name = std::string(name), done = done_, on_start = std::move(on_start), body = std::move(body)]() mutable {
-        pthread_setname_np(pthread_self(), name.c_str());
-        call_quietly(on_start);
-        body();
-        body = nullptr;  // what it holds goes before anybody is told that the thread has ended
-        done->set();
-      });
+      thread_ = std::thread(
+          [name = std::string(name), done = done_, on_start = std::move(on_start), body = std::move(body)]() mutable {
+            pthread_setname_np(pthread_self(), name.c_str());
+            call_quietly(on_start);
+            body();
+            body = nullptr;  // what it holds goes before anybody is told that the thread has ended
+            done->set();
+          });
     } catch (...) {
       pthread_sigmask(SIG_SETMASK, &before, nullptr);
       throw;
@@ -51,19 +53,15 @@ class Thread {
 
   void join() {
     if (!thread_.joinable()) return;
-    if (is_current())
-      thread_.detach();
-    else
-      thread_.join();
+    if (is_current()) thread_.detach();
+    else thread_.join();
   }
 
   /// Joins if the body ends in time, and leaves the thread behind else.
   void join_or_leave(std::chrono::milliseconds patience) {
     if (!thread_.joinable()) return;
-    if (done_->wait(patience))
-      join();
-    else
-      thread_.detach();
+    if (done_->wait(patience)) join();
+    else thread_.detach();
   }
 
   static void call_quietly(const std::function<void()>& function) noexcept {

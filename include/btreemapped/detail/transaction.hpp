@@ -43,8 +43,8 @@ struct Fault {
 
 [[nodiscard]] inline Fault make_fault(Table& table, const Failure& failure, Lsn lsn) {
   const bool at_field = failure.field != Failure::no_field;
-  return {&table, at_field ? table.needs()[failure.field].column : std::string{}, std::string(describe(failure.code)), lsn,
-          healed_by_copy(failure.code)};
+  return {&table, at_field ? table.needs()[failure.field].column : std::string{}, std::string(describe(failure.code)),
+          lsn, healed_by_copy(failure.code)};
 }
 
 /// Collects the changes of one transaction per table, until its Commit makes one detail::Commit of them.
@@ -62,7 +62,8 @@ class TransactionBuffer {
     routes_.clear();
     faults_.clear();
     followers_.reserve(followed.size());
-    for (Followed& each : followed) followers_.push_back({each.table, std::move(each.shape), {}, false, false, nullptr});
+    for (Followed& each : followed)
+      followers_.push_back({each.table, std::move(each.shape), {}, false, false, nullptr});
     for (Follower& follower : followers_) routes_[follower.shape.oid].push_back(&follower);
   }
 
@@ -119,13 +120,13 @@ class TransactionBuffer {
         ColumnMap map;
         if (auto change = map_streamed_columns(follower->table->needs(), follower->shape, relation, map))
           detach(*follower, {follower->table, std::move(change->column), std::move(change->what), commit_lsn_, true});
-        else
-          follower->map = std::move(map);
+        else follower->map = std::move(map);
       }
       return Errc::ok;
     }
     for (Follower& follower : followers_)
-      if (!follower.detached && follower.shape.table.schema == relation.schema && follower.shape.table.name == relation.name)
+      if (!follower.detached && follower.shape.table.schema == relation.schema &&
+          follower.shape.table.name == relation.name)
         detach(follower, {follower.table, {}, "another table has taken the name", commit_lsn_, true});
     return Errc::ok;
   }

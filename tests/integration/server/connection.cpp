@@ -50,7 +50,7 @@ constexpr std::pair<std::string_view, std::string_view> unfriendly[] = {
     {"idle_in_transaction_session_timeout", "100"},
     {"idle_session_timeout", "100"},
     {"exit_on_error", "on"},
-    {"client_min_messages", "debug5"},
+    {"client_min_messages", "warning"},
     {"default_transaction_isolation", "serializable"},
     {"default_transaction_read_only", "on"},
 };

@@ -19,9 +19,9 @@
 
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/attempt.hpp>
-#include <btreemapped/detail/heal_timer.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
+#include <btreemapped/detail/loop/table_health.hpp>
 #include <btreemapped/detail/mailbox.hpp>
 #include <btreemapped/detail/notifier.hpp>
 #include <btreemapped/detail/store.hpp>
@@ -75,6 +75,7 @@ class Driver {
         board_(around.board),
         stop_(around.stop),
         on_synced_(std::move(on_synced)),
+        health_(store_, notifier_, board_),
         fsm_({options_.shortest_backoff, options_.longest_backoff, std::random_device{}()}),
         runner_(around.mailbox) {}
 
@@ -123,7 +124,8 @@ class Driver {
       case Step::send_feedback: send_feedback(action); return true;
       case Step::wait: wait(action.until); return true;
       case Step::give_up:
-        throw ConnectionError("btreemapped: the server has not answered for twice wal_sender_timeout", {.retryable = true});
+        throw ConnectionError("btreemapped: the server has not answered for twice wal_sender_timeout",
+                              {.retryable = true});
       case Step::finish: return false;
     }
     return false;
@@ -145,25 +147,26 @@ class Driver {
   /// Before the first complete copy everything must be right; later only the tables that are not stay behind.
   void judge(const Attempt::Findings& findings) {
     std::vector<Problem> all = findings.server;
-    for (const std::vector<Problem>& problems : findings.tables) all.insert(all.end(), problems.begin(), problems.end());
+    for (const std::vector<Problem>& problems : findings.tables)
+      all.insert(all.end(), problems.begin(), problems.end());
     std::vector<Problem> errors;
     std::vector<Problem> server_errors;
     for (const Problem& problem : all) {
       if (problem.severity == Problem::Severity::warning)
         notifier_->post({EventKind::warning, problem.table, detail::describe(std::span{&problem, 1}), 0, {}});
-      else
-        (problem.table.empty() ? server_errors : errors).push_back(problem);
+      else (problem.table.empty() ? server_errors : errors).push_back(problem);
     }
     const bool none_left = runner_.attempt().followed().empty();
     if (!server_errors.empty() || (!errors.empty() && (!synced_ || none_left))) {
       errors.insert(errors.begin(), server_errors.begin(), server_errors.end());
-      throw SchemaError("btreemapped: cannot follow the tables:\n" + detail::describe(errors), {.table = errors.front().table, .column = errors.front().column});
+      throw SchemaError("btreemapped: cannot follow the tables:\n" + detail::describe(errors),
+                        {.table = errors.front().table, .column = errors.front().column});
     }
     for (std::size_t i = 0; i < findings.tables.size(); ++i) {
       std::vector<Problem> own;
       for (const Problem& problem : findings.tables[i])
         if (problem.severity == Problem::Severity::error) own.push_back(problem);
-      if (!own.empty()) fail_table(*store_->tables()[i], detail::describe(own));
+      if (!own.empty()) health_.fail(*store_->tables()[i], detail::describe(own));
     }
     fsm_.preflight_passed();
   }
@@ -184,10 +187,7 @@ class Driver {
     };
     runner_.on_link(work, [this](Attempt::Copied& copied) {
       if (!synced_ && !copied.faults.empty()) throw_faults(copied.faults);
-      for (const Fault& fault : copied.faults) {
-        fail_table(*fault.table, describe(fault));
-        heal_.schedule(Clock::now(), fault.healable);
-      }
+      for (const Fault& fault : copied.faults) health_.fail_in_copy(fault);
       pending_ = std::move(copied.commit);
       fsm_.copied();
     });
@@ -195,7 +195,7 @@ class Driver {
 
   void publish_copy(Time until) {
     if (!store_->publish(*pending_, until, stop_)) return;
-    for (Table* const table : pending_->rejoined) heal_table(*table);
+    for (Table* const table : pending_->rejoined) health_.heal(*table);
     pending_.reset();
     fsm_.published(Clock::now());
   }
@@ -224,18 +224,18 @@ class Driver {
     if (fsm_.next(Clock::now()).step != Step::receive) return;
     board_.received.store(fsm_.received().value(), std::memory_order_relaxed);
     watch_catalog();
-    const Time wake = std::min({until, watching_ ? Time::max() : watch_at_, heal_.due()});
+    const Time wake = std::min({until, watching_ ? Time::max() : watch_at_, health_.due()});
     pollfd fds[3] = {{stream.socket(), static_cast<short>(stream.wants_write() ? POLLIN | POLLOUT : POLLIN), 0},
                      {mailbox_.fd(), POLLIN, 0},
                      {watching_ ? -1 : runner_.attempt().control_socket(), POLLIN, 0}};
     ::poll(fds, 3, poll_timeout(wake));
     if ((fds[0].revents & POLLOUT) != 0) stream.flush();
-    // A server that shuts down ends idle sessions at once, but a walsender only when all is sent: waiting for that would
-    // hold it up, and with a temporary slot it would be for nothing. The watch finds out what the word on the control
-    // session is, and fails if there is no server any more.
+    // A server that shuts down ends idle sessions at once, but a walsender only when all is sent: waiting for that
+    // would hold it up, and with a temporary slot it would be for nothing. The watch finds out what the word on the
+    // control session is, and fails if there is no server any more.
     if (fds[2].revents != 0) watch_at_ = Clock::now();
-    if (Clock::now() >= heal_.due()) {
-      heal_.begin_attempt();
+    if (Clock::now() >= health_.due()) {
+      health_.begin_attempt();
       throw SchemaError("btreemapped: copying afresh to bring back the tables that have failed", {.retryable = true});
     }
   }
@@ -249,19 +249,18 @@ class Driver {
   void publish(Time until) {
     if (!pending_) {
       pending_ = buffer_.finish(fsm_.commit());
-      for (const Fault& fault : buffer_.take_faults()) fail_at_commit(fault);
+      for (const Fault& fault : buffer_.take_faults()) health_.fail_at_commit(fault);
     }
-    if (pending_->empty())
-      store_->advance(pending_->end_lsn);
-    else if (!store_->publish(*pending_, until, stop_))
-      return;
+    if (pending_->empty()) store_->advance(pending_->end_lsn);
+    else if (!store_->publish(*pending_, until, stop_)) return;
     pending_.reset();
     fsm_.published(Clock::now());
   }
 
   void send_feedback(const Action& action) {
     const auto now = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-    const wire::StatusUpdate update{action.position, action.position, action.position, wire::to_pg_clock(now), action.ask_reply};
+    const wire::StatusUpdate update{action.position, action.position, action.position, wire::to_pg_clock(now),
+                                    action.ask_reply};
     runner_.attempt().stream().send(wire::encode(update));
     fsm_.feedback_sent(Clock::now(), action);
     board_.acknowledged.store(fsm_.acknowledged().value(), std::memory_order_relaxed);
@@ -279,7 +278,8 @@ class Driver {
     ask_for_blockers_at_ = Clock::now() + blocker_interval;
     runner_.on_control(&Attempt::who_blocks, [this](const std::string& blockers) {
       if (!blockers.empty() && fsm_.state() == ReplicatorState::creating_slot)
-        notifier_->post({EventKind::slot_waiting, {}, "creating the slot waits for open transactions: " + blockers, 0, {}});
+        notifier_->post(
+            {EventKind::slot_waiting, {}, "creating the slot waits for open transactions: " + blockers, 0, {}});
     });
   }
 
@@ -291,8 +291,9 @@ class Driver {
       watching_ = false;
       watch_at_ = std::min(watch_at_, Clock::now() + options_.catalog_watch_interval);
       if (changed.empty()) return;
-      throw SchemaError("btreemapped: " + to_string(changed.front()->name()) + " or its publication was altered; copying afresh",
-                        {.table = to_string(changed.front()->name()), .retryable = true});
+      throw SchemaError(
+          "btreemapped: " + to_string(changed.front()->name()) + " or its publication was altered; copying afresh",
+          {.table = to_string(changed.front()->name()), .retryable = true});
     });
   }
 
@@ -300,7 +301,8 @@ class Driver {
 
   static void require(Errc error) {
     if (error == Errc::ok) return;
-    throw ProtocolError("btreemapped: the replication stream makes no sense: " + std::string(v0::describe(error)), {.retryable = true});
+    throw ProtocolError("btreemapped: the replication stream makes no sense: " + std::string(v0::describe(error)),
+                        {.retryable = true});
   }
 
   /// The attempt, or the stream, has ended. Terminal only when it cannot succeed by itself and nothing is served yet.
@@ -328,35 +330,12 @@ class Driver {
     runner_.end();
   }
 
-  static std::string describe(const Fault& fault) {
-    std::string text = to_string(fault.table->name());
-    if (!fault.column.empty()) text += ", column " + fault.column;
-    return text + ": " + fault.what + " (at " + to_string(fault.lsn) + ")";
-  }
-
   [[noreturn]] static void throw_faults(const std::vector<Fault>& faults) {
     std::string message = "btreemapped: not all tables can be copied";
     for (const Fault& fault : faults) message += "\n  " + describe(fault);
-    throw DecodeError(message, {.table = to_string(faults.front().table->name()), .column = faults.front().column, .lsn = faults.front().lsn});
-  }
-
-  /// A fault of the stream: the commit that is being published detaches the table.
-  void fail_at_commit(const Fault& fault) {
-    const std::string next = fault.healable ? "; it will be copied afresh" : "; it keeps its last commit until the value is gone";
-    board_.set_table_error(*fault.table, describe(fault) + next);
-    heal_.schedule(Clock::now(), fault.healable);
-    notifier_->post({EventKind::table_failed, to_string(fault.table->name()), describe(fault) + next, 0, fault.lsn});
-  }
-
-  /// The table could not be copied while the others could.
-  void fail_table(Table& table, const std::string& why) {
-    store_->mark_failed(table, Clock::now());
-    board_.set_table_error(table, why);
-    notifier_->post({EventKind::table_failed, to_string(table.name()), why, 0, store_->lsn()});
-  }
-
-  void heal_table(Table& table) {
-    if (board_.set_table_error(table, {})) notifier_->post({EventKind::table_healed, to_string(table.name()), "follows again", 0, store_->lsn()});
+    throw DecodeError(
+        message,
+        {.table = to_string(faults.front().table->name()), .column = faults.front().column, .lsn = faults.front().lsn});
   }
 
   bool is_retryable(const std::exception_ptr& reason) const {
@@ -373,7 +352,6 @@ class Driver {
     }
   }
 
-
   std::string slot_name() const {
     if (!options_.slot_name.empty()) return options_.slot_name;
     return "btreemapped_" + std::to_string(::getpid()) + "_" + std::to_string(std::random_device{}());
@@ -387,11 +365,11 @@ class Driver {
   const std::atomic<bool>& stop_;
   const std::function<void()> on_synced_;
 
+  TableHealth health_;
   StreamFsm fsm_;
   AttemptRunner runner_;
   TransactionBuffer buffer_{};
   std::optional<Commit> pending_{};  // what is being published
-  HealTimer heal_{};
   Time begun_at_ = Clock::now();
   Time ask_for_blockers_at_ = Time::max();
   Time watch_at_ = Time::max();
@@ -399,7 +377,6 @@ class Driver {
   bool synced_ = false;  // once is for ever
   std::exception_ptr fatal_{};
 };
-
 
 }  // namespace detail
 }  // namespace v0

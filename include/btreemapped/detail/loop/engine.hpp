@@ -62,9 +62,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     return store_;
   }
 
-  void add(std::unique_ptr<Table> table) {
-    store_->add(std::move(table));
-  }
+  void add(std::unique_ptr<Table> table) { store_->add(std::move(table)); }
 
   void start() {
     const std::lock_guard lock(life_mutex_);
@@ -95,7 +93,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
     {
       std::unique_lock lock(life_mutex_);
       if (life_ == Life::idle) end(std::make_exception_ptr(StoppedError("btreemapped: stopped before it was started")));
-      if (driver_.is_current() || notifier_thread_.is_current() || driving_thread_ == std::this_thread::get_id()) return;
+      if (driver_.is_current() || notifier_thread_.is_current() || driving_thread_ == std::this_thread::get_id())
+        return;
       life_changed_.wait(lock, [this] { return life_ == Life::ended; });
     }
     const std::lock_guard lock(join_mutex_);
@@ -107,7 +106,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   [[nodiscard]] bool wait_for(Lsn target, std::chrono::milliseconds timeout) const {
     if (store_->this_thread_reads())
-      throw UsageError("btreemapped: wait_for() inside a read would wait for an applier that may be waiting for that read");
+      throw UsageError(
+          "btreemapped: wait_for() inside a read would wait for an applier that may be waiting for that read");
     // Nothing can be committed inside a page header: on an idle server the log ends before it, for ever.
     const std::uint64_t block = board_.wal_block_size.load(std::memory_order_relaxed);
     const std::uint64_t into_page = target.value() % block;
@@ -185,7 +185,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
     const std::exception_ptr failure = driver.drive();
     const std::lock_guard lock(life_mutex_);
     fatal_ = failure;
-    end(fatal_ ? fatal_ : std::make_exception_ptr(StoppedError("btreemapped: stopped before the first copy was complete")));
+    end(fatal_ ? fatal_
+               : std::make_exception_ptr(StoppedError("btreemapped: stopped before the first copy was complete")));
   }
 
   const Options options_;

@@ -44,7 +44,8 @@ class StatusBoard {
   /// Answers whether the table had an error before.
   bool set_table_error(const Table& table, std::string message) {
     const auto& tables = store_->tables();
-    const auto place = std::find_if(tables.begin(), tables.end(), [&](const auto& each) { return each.get() == &table; });
+    const auto place =
+        std::find_if(tables.begin(), tables.end(), [&](const auto& each) { return each.get() == &table; });
     const std::lock_guard lock(mutex_);
     table_errors_.resize(tables.size());
     return !std::exchange(table_errors_[static_cast<std::size_t>(place - tables.begin())], std::move(message)).empty();

@@ -1,0 +1,188 @@
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <btreemapped/numeric.hpp>
+#include <btreemapped/range.hpp>
+#include <btreemapped/uuid.hpp>
+
+#include <support/memory_table.hpp>
+
+// This file counts the allocations of the whole test program, each thread its own.
+namespace {
+
+std::size_t& allocations() noexcept {
+  thread_local std::size_t count = 0;
+  return count;
+}
+
+void* allocate(std::size_t size) {
+  ++allocations();
+  if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+
+void* allocate_aligned(std::size_t size, std::align_val_t alignment) {
+  ++allocations();
+  const auto unit = static_cast<std::size_t>(alignment);
+  if (void* const memory = std::aligned_alloc(unit, (size + unit - 1) / unit * unit)) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return allocate(size); }
+void* operator new[](std::size_t size) { return allocate(size); }
+void* operator new(std::size_t size, std::align_val_t alignment) { return allocate_aligned(size, alignment); }
+void* operator new[](std::size_t size, std::align_val_t alignment) { return allocate_aligned(size, alignment); }
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace {
+
+using namespace btreemapped;
+
+/// How often f allocates.
+template <class Function>
+std::size_t allocations_of(Function&& f) {
+  const std::size_t before = allocations();
+  f();
+  return allocations() - before;
+}
+
+constexpr const char* long_name = "a name that is far too long for the buffer inside of a std::string";
+
+struct Car {
+  std::string owner;
+  std::int64_t plate;
+  std::string color;
+};
+
+struct Cars {
+  test::MemoryStore store{};
+  test::MemoryTable<Car, 2> table =
+      store.add_with<Car, 2>({{long_name, 1, "red"}, {long_name, 2, "red"}, {"z", 1, "red"}});
+  Replica<Car, 2> replica = table.replica();
+};
+
+}  // namespace
+
+TEST_CASE("the counter of allocations counts", "[allocations]") {
+  CHECK(allocations_of([] { const std::string copy = long_name; }) == 1);
+  CHECK(allocations_of([] { const std::vector<std::max_align_t> many(100); }) == 1);
+  CHECK(allocations_of([] {}) == 0);
+}
+
+TEST_CASE("a lookup by text and number allocates nothing, however the text is given", "[allocations]") {
+  const Cars cars;
+  const std::string string = long_name;
+  const std::string_view view = string;
+  char array[128] = {};
+  string.copy(array, sizeof array - 1);
+  int found = 0;
+  const auto count = [&](const Car&) { ++found; };
+  CHECK(allocations_of([&] {
+          cars.replica.get_with(string, 1, count);
+          cars.replica.get_with(view, 2U, count);
+          cars.replica.get_with(long_name, std::int8_t{1}, count);
+          cars.replica.get_with(array, std::uint64_t{2}, count);
+          cars.replica.get_with("a name that is far too long for the buffer inside of a std::string", 1L, count);
+          cars.replica.get_with(view, std::uint64_t{18'446'744'073'709'551'615U}, count);
+        }) == 0);
+  CHECK(found == 5);
+}
+
+TEST_CASE("contains, size and empty allocate nothing", "[allocations]") {
+  const Cars cars;
+  bool as_expected = false;
+  CHECK(allocations_of([&] {
+          as_expected = cars.replica.contains(long_name, 1) && !cars.replica.contains(long_name, 3) &&
+                        cars.replica.size() == 3 && !cars.replica.empty();
+        }) == 0);
+  CHECK(as_expected);
+}
+
+TEST_CASE("ranges by text and number allocate nothing", "[allocations]") {
+  const Cars cars;
+  const std::string string = long_name;
+  int rows = 0;
+  const auto count = [&](const Car&) { ++rows; };
+  CHECK(allocations_of([&] {
+          cars.replica.for_range1(string, count);
+          cars.replica.for_range1(closed(long_name, string), count);
+          cars.replica.for_range1(greater_than(std::string_view(string)), count);
+          cars.replica.for_range2(long_name, 2, count);
+          cars.replica.for_range2(string, half_open(1, 3U), count);
+          cars.replica.for_range2(string, all, count);
+          cars.replica.for_each(count);
+        }) == 0);
+  CHECK(rows == 2 + 2 + 1 + 1 + 2 + 2 + 3);
+}
+
+TEST_CASE("a guard, its ranges and nested guards allocate nothing", "[allocations]") {
+  const Cars cars;
+  int rows = 0;
+  CHECK(allocations_of([&] {
+          const auto guard = cars.replica.read();
+          const auto nested = cars.replica.read();
+          for (const Car& car : guard.range1(long_name)) rows += car.plate > 0 ? 1 : 0;
+          for (const Car& car : nested) rows += car.plate > 0 ? 1 : 0;
+          rows += guard.find(long_name, 2) != nullptr ? 1 : 0;
+        }) == 0);
+  CHECK(rows == 6);
+}
+
+TEST_CASE("state, position and sequence allocate nothing", "[allocations]") {
+  const Cars cars;
+  bool as_expected = false;
+  CHECK(allocations_of([&] {
+          as_expected = cars.replica.state() == TableState::live && cars.replica.lsn() == Lsn{16} &&
+                        cars.replica.sequence() == 1 && cars.replica.stale_for() == std::chrono::nanoseconds::zero();
+        }) == 0);
+  CHECK(as_expected);
+}
+
+TEST_CASE("get allocates only for the copy", "[allocations]") {
+  const Cars cars;
+  CHECK(allocations_of([&] { static_cast<void>(cars.replica.get("z", 1)); }) == 0);
+  CHECK(allocations_of([&] { static_cast<void>(cars.replica.get(long_name, 3)); }) == 0);
+  CHECK(allocations_of([&] { static_cast<void>(cars.replica.get(long_name, 1)); }) == 1);
+}
+
+TEST_CASE("keys that are neither text nor number are looked up without a copy", "[allocations]") {
+  struct Odd {
+    std::vector<std::byte> digest;
+    Numeric amount;
+    Uuid id;
+    double weight;
+  };
+  test::MemoryStore store;
+  const auto table = store.add_with<Odd, 4>(
+      {{"\\x" + std::string(200, '7'), "12345678901234567890123456789.50", "00000000-0000-0000-0000-000000000001", "1.5"}});
+  const auto replica = table.replica();
+  const std::vector<std::byte> digest(100, std::byte{0x77});
+  const Numeric amount = *Numeric::parse("12345678901234567890123456789.5");
+  const Uuid id = *Uuid::parse("00000000-0000-0000-0000-000000000001");
+  bool found = false;
+  int rows = 0;
+  CHECK(allocations_of([&] {
+          found = replica.contains(digest, amount, id, 1.5);
+          replica.for_range2(digest, amount, [&](const Odd&) { ++rows; });
+          replica.for_range3(digest, amount, all, [&](const Odd&) { ++rows; });
+        }) == 0);
+  CHECK(found);
+  CHECK(rows == 2);
+}
