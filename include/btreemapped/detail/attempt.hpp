@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <optional>
 #include <string>
@@ -65,6 +66,7 @@ class Attempt {
 
   Greeting connect() {
     stream_.emplace(pq::ReplicationStream::open(connection_, interrupt_, no_deadline));
+    backend_pid_ = stream_->connection().backend_pid();
     const pq::SystemIdentity identity = stream_->identify_system(no_deadline);
     system_identifier_ = identity.system_identifier;
     pinned_ = pq::pinned_to(pq::with_defaults(connection_), stream_->connection().address());
@@ -112,7 +114,10 @@ class Attempt {
   }
 
   /// For whom create_slot() waits; to be asked on another thread meanwhile.
-  std::string who_blocks() { return sql::describe(sql::find_blockers(*control_, stream_->connection().backend_pid())); }
+  std::string who_blocks() {
+    const std::lock_guard lock(control_mutex_);
+    return sql::describe(sql::find_blockers(*control_, backend_pid_));
+  }
 
   struct Copied {
     Commit commit{};
@@ -143,6 +148,7 @@ class Attempt {
   /// The tables for which a new attempt is due: those that no longer look as they did when they were copied, and those
   /// that were left out and would fit now.
   std::vector<Table*> changed_tables() {
+    const std::lock_guard lock(control_mutex_);
     try {
       return compare_catalog();
     } catch (const ConnectionError&) {
@@ -193,7 +199,7 @@ class Attempt {
 
   Catalog read_catalog() {
     Catalog catalog;
-    catalog.server = sql::read_server(*control_, publications_, stream_->connection().backend_pid());
+    catalog.server = sql::read_server(*control_, publications_, backend_pid_);
     if (catalog.server.version >= oldest_server_version)
       catalog.tables = sql::read_tables(*control_, table_names(), publications_);
     return catalog;
@@ -235,6 +241,7 @@ class Attempt {
   /// Leaves out the tables that cannot be had at all.
   /// Throws: SchemaError, retryable, when a table changed after the slot was made, or somebody holds it.
   void guard(pq::SnapshotCopy& snapshot, std::vector<Fault>& faults) {
+    const std::lock_guard lock(control_mutex_);
     std::vector<sql::CopySource> sources;
     for (const Followed& each : followed_) sources.push_back(source_of(each));
     const sql::GuardReport report =
@@ -301,6 +308,8 @@ class Attempt {
 
   const std::shared_ptr<Interrupt> interrupt_ = std::make_shared<Interrupt>();
   std::optional<pq::ReplicationStream> stream_{};
+  int backend_pid_ = 0;
+  std::mutex control_mutex_{};  // a late answer to who_blocks() may overlap the next step
   std::unique_ptr<sql::Session> control_{};
   std::string pinned_{};
   std::string system_identifier_{};

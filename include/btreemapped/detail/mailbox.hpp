@@ -31,11 +31,9 @@ class Mailbox {
 
   /// From any thread.
   void post(Letter letter) {
-    {
-      const std::lock_guard lock(mutex_);
-      letters_.push_back(std::move(letter));
-      waiting_.store(true, std::memory_order_release);
-    }
+    const std::lock_guard lock(mutex_);
+    letters_.push_back(std::move(letter));
+    waiting_.store(true, std::memory_order_release);
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
   }
@@ -43,11 +41,12 @@ class Mailbox {
   /// Runs what has come, in order. One load when nothing has.
   void open() {
     if (!waiting_.load(std::memory_order_acquire)) return;
-    std::uint64_t count = 0;
-    [[maybe_unused]] const auto got = ::read(fd_, &count, sizeof count);
     std::vector<Letter> letters;
     {
       const std::lock_guard lock(mutex_);
+      // Under the lock, so that the descriptor is readable exactly while a letter waits.
+      std::uint64_t count = 0;
+      [[maybe_unused]] const auto got = ::read(fd_, &count, sizeof count);
       letters.swap(letters_);
       waiting_.store(false, std::memory_order_release);
     }

@@ -134,6 +134,7 @@ class StreamFsm {
     half_received_ = staging_ = false;
     commit_pending_ = advance_pending_ = reply_owed_ = drained_ = false;
     started_at_ = last_frame_at_ = now;
+    feedback_at_ = now;
     feedback_due_ = now + feedback_interval_;
     heard_since_feedback_ = true;
     asked_at_.reset();
@@ -190,6 +191,7 @@ class StreamFsm {
     reply_owed_ = false;
     if (feedback.ask_reply && !asked_at_) asked_at_ = now;
     heard_since_feedback_ = false;
+    feedback_at_ = now;
     feedback_due_ = now + feedback_interval_;
   }
 
@@ -227,6 +229,7 @@ class StreamFsm {
 
   static constexpr Duration longest_feedback_interval = std::chrono::seconds{10};
   static constexpr Duration silence_limit_without_timeout = std::chrono::seconds{30};
+  static constexpr Duration longest_unacknowledged = std::chrono::milliseconds{10};
   static constexpr Duration longest_publish = std::chrono::milliseconds{100};
 
   void enter(Phase phase) noexcept {
@@ -242,7 +245,10 @@ class StreamFsm {
 
   [[nodiscard]] Action next_streaming(Time now) const {
     if (asked_at_ && !staging_ && !commit_pending_ && now - *asked_at_ > silence_limit_) return {Step::give_up};
-    if (reply_owed_ || now >= feedback_due_ || (drained_ && applied_ > acknowledged_))
+    // An advanced position goes out when there is nothing more to read, and under load in short intervals: a
+    // synchronous writer may be waiting for it.
+    const bool unacknowledged = applied_ > acknowledged_ && (drained_ || now - feedback_at_ >= longest_unacknowledged);
+    if (reply_owed_ || now >= feedback_due_ || unacknowledged)
       return {Step::send_feedback, now, applied_, !heard_since_feedback_};
     if (staging_) return {Step::stage};
     if (commit_pending_) return {Step::publish, feedback_due_};
@@ -303,6 +309,7 @@ class StreamFsm {
   Duration silence_limit_ = silence_limit_without_timeout;
   Time started_at_{};
   Time last_frame_at_{};
+  Time feedback_at_{};
   Time feedback_due_{};
   std::optional<Time> asked_at_{};  // since when has a request for a reply been unanswered?
   bool heard_since_feedback_ = true;

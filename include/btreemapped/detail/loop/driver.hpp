@@ -85,9 +85,10 @@ class Driver {
       try {
         mailbox_.open();
         if (stop_.load(std::memory_order_relaxed)) fsm_.stop();
-        const Action action = fsm_.next(Clock::now());
+        const Time now = Clock::now();
+        const Action action = fsm_.next(now);
         board_.state.store(fsm_.state(), std::memory_order_relaxed);
-        going = perform(action);
+        going = perform(action, now);
       } catch (...) {
         lose(std::current_exception());
       }
@@ -106,7 +107,7 @@ class Driver {
 
   // What the state machine asks for.
 
-  bool perform(const Action& action) {
+  bool perform(const Action& action, Time now) {
     switch (action.step) {
       case Step::connect: connect(); return true;
       case Step::preflight: check(); return true;
@@ -114,7 +115,7 @@ class Driver {
       case Step::copy: copy(); return true;
       case Step::publish_copy: publish_copy(action.until); return true;
       case Step::start_stream: start_stream(); return true;
-      case Step::receive: receive(action.until); return true;
+      case Step::receive: receive(action.until, now); return true;
       case Step::stage: stage(); return true;
       case Step::publish: publish(action.until); return true;
       case Step::advance:
@@ -212,32 +213,25 @@ class Driver {
     });
   }
 
-  void receive(Time until) {
+  void receive(Time until, Time now) {
+    if (now >= side_work_due()) do_side_work(now);  // however busy the stream is
     pq::ReplicationStream& stream = runner_.attempt().stream();
     if (const auto bytes = stream.receive()) {
-      const Time now = Clock::now();
       board_.last_message_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
       require(fsm_.frame(now, *bytes));
       return;
     }
     fsm_.drained();
-    if (fsm_.next(Clock::now()).step != Step::receive) return;
-    board_.received.store(fsm_.received().value(), std::memory_order_relaxed);
-    watch_catalog();
-    const Time wake = std::min({until, watching_ ? Time::max() : watch_at_, health_.due()});
+    if (fsm_.next(now).step != Step::receive) return;
     pollfd fds[3] = {{stream.socket(), static_cast<short>(stream.wants_write() ? POLLIN | POLLOUT : POLLIN), 0},
                      {mailbox_.fd(), POLLIN, 0},
                      {watching_ ? -1 : runner_.attempt().control_socket(), POLLIN, 0}};
-    ::poll(fds, 3, poll_timeout(wake));
+    ::poll(fds, 3, poll_timeout(std::min(until, side_work_due())));
     if ((fds[0].revents & POLLOUT) != 0) stream.flush();
     // A server that shuts down ends idle sessions at once, but a walsender only when all is sent: waiting for that
     // would hold it up, and with a temporary slot it would be for nothing. The watch finds out what the word on the
     // control session is, and fails if there is no server any more.
     if (fds[2].revents != 0) watch_at_ = Clock::now();
-    if (Clock::now() >= health_.due()) {
-      health_.begin_attempt();
-      throw SchemaError("btreemapped: copying afresh to bring back the tables that have failed", {.retryable = true});
-    }
   }
 
   void stage() {
@@ -255,6 +249,7 @@ class Driver {
     else if (!store_->publish(*pending_, until, stop_)) return;
     pending_.reset();
     fsm_.published(Clock::now());
+    board_.received.store(fsm_.received().value(), std::memory_order_relaxed);
   }
 
   void send_feedback(const Action& action) {
@@ -283,8 +278,19 @@ class Driver {
     });
   }
 
+  [[nodiscard]] Time side_work_due() const noexcept {
+    return std::min(watching_ ? Time::max() : watch_at_, health_.due());
+  }
+
+  void do_side_work(Time now) {
+    if (now >= health_.due()) {
+      health_.begin_attempt();
+      throw SchemaError("btreemapped: copying afresh to bring back the tables that have failed", {.retryable = true});
+    }
+    if (!watching_ && now >= watch_at_) watch_catalog();
+  }
+
   void watch_catalog() {
-    if (watching_ || Clock::now() < watch_at_) return;
     watching_ = true;
     watch_at_ = Time::max();
     runner_.on_control(&Attempt::changed_tables, [this](const std::vector<Table*>& changed) {
