@@ -209,15 +209,16 @@ namespace detail {
 
 /// Opens one guard after the other: a thread that reads never waits for another store's applier, so any order will do.
 template <class Function, class... Guards>
-decltype(auto) read_together(bool stale_allowed, const std::tuple<const Guards&...>& guards, Function&& f) {
-  if (!stale_allowed)
-    std::apply([](const auto& first, const auto&... rest) { (first.check_same_commit(rest), ...); }, guards);
+decltype(auto) read_together(bool, const std::tuple<const Guards&...>& guards, Function&& f) {
   return std::apply(std::forward<Function>(f), guards);
 }
 template <class... Guards, class Row, std::size_t Arity, class... Rest>
 decltype(auto) read_together(bool stale_allowed, const std::tuple<const Guards&...>& guards,
                              const Replica<Row, Arity>& next, Rest&&... rest) {
   const ReadGuard<Row, Arity> guard = next.read();
+  // Each with each: the first one may be of another Replicator.
+  if (!stale_allowed)
+    std::apply([&](const auto&... earlier) { (earlier.check_same_commit(guard), ...); }, guards);
   return read_together(stale_allowed, std::tuple_cat(guards, std::tuple<const ReadGuard<Row, Arity>&>(guard)),
                        std::forward<Rest>(rest)...);
 }

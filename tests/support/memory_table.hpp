@@ -2,15 +2,12 @@
 
 #include <atomic>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <btreemapped/change.hpp>
@@ -21,102 +18,13 @@
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/typed_table.hpp>
 #include <btreemapped/detail/wire/message.hpp>
-#include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/replica.hpp>
 
-#include <support/bytes.hpp>
+#include <support/messages.hpp>
 
 // Replicas without a server: commits are made of the bytes that a server would send.
 namespace test {
-
-/// One cell of a row as a test writes it: a text, a number, `null`, or `unchanged` for a TOAST value that is not sent.
-struct CellText {
-  using Kind = btreemapped::detail::wire::Cell::Kind;
-
-  Kind kind = Kind::null;
-  std::string text{};
-
-  // Implicit, so that a row reads {"Alice", 123, null}.
-  CellText(Kind only) : kind(only) {}
-  CellText(const char* given) : kind(Kind::text), text(given) {}
-  CellText(std::string given) : kind(Kind::text), text(std::move(given)) {}
-  CellText(std::integral auto given) : kind(Kind::text), text(std::to_string(given)) {}
-};
-
-inline constexpr CellText::Kind null = CellText::Kind::null;
-inline constexpr CellText::Kind unchanged = CellText::Kind::unchanged;
-
-using Cells = std::vector<CellText>;
-
-/// Writes one message of pgoutput.
-class MessageBuilder {
- public:
-  explicit MessageBuilder(char type) { bytes_ += type; }
-
-  MessageBuilder& byte(char value) {
-    bytes_ += value;
-    return *this;
-  }
-  MessageBuilder& u16(std::size_t value) { return big_endian(value, 2); }
-  MessageBuilder& u32(std::size_t value) { return big_endian(value, 4); }
-  MessageBuilder& name(std::string_view text) {
-    bytes_.append(text).push_back('\0');
-    return *this;
-  }
-  MessageBuilder& tuple(char tag, const Cells& cells) {
-    byte(tag).u16(cells.size());
-    for (const CellText& cell : cells) {
-      byte(static_cast<char>(cell.kind));
-      if (cell.kind == CellText::Kind::text) u32(cell.text.size()).bytes_.append(cell.text);
-    }
-    return *this;
-  }
-
-  [[nodiscard]] const std::string& bytes() const noexcept { return bytes_; }
-
- private:
-  MessageBuilder& big_endian(std::size_t value, unsigned size) {
-    for (unsigned i = size; i-- > 0;) bytes_ += static_cast<char>(static_cast<unsigned char>(value >> (8 * i)));
-    return *this;
-  }
-
-  std::string bytes_{};
-};
-
-/// A message and the bytes that it views, which die with it: who keeps a view for longer is caught by the sanitizer.
-template <class Message>
-class Parsed {
- public:
-  explicit Parsed(const MessageBuilder& builder) : bytes_(builder.bytes()) {
-    if (parse_message(bytes_.view(), message_) != btreemapped::Errc::ok)
-      throw std::logic_error("the test built a message that does not parse");
-  }
-  Parsed(const Parsed&) = delete;
-  Parsed& operator=(const Parsed&) = delete;
-
-  [[nodiscard]] const Message& operator*() const { return std::get<Message>(message_); }
-
- private:
-  ExactBytes bytes_;
-  btreemapped::detail::wire::Message message_{};
-};
-
-struct RelationColumnText {
-  std::string name{};
-  btreemapped::Oid type_oid = 0;
-  bool in_identity = false;
-};
-
-/// A Relation message.
-inline MessageBuilder relation_message(const btreemapped::detail::TableName& table, char identity,
-                                       const std::vector<RelationColumnText>& columns) {
-  MessageBuilder builder('R');
-  builder.u32(16'400).name(table.schema).name(table.name).byte(identity).u16(columns.size());
-  for (const RelationColumnText& column : columns)
-    builder.byte(column.in_identity ? '\1' : '\0').name(column.name).u32(column.type_oid).u32(0xFFFF'FFFFU);
-  return builder;
-}
 
 /// What one transaction does to one table. Every change takes the way of a message of the stream; the functions are
 /// named after the old image that comes with it.
@@ -128,15 +36,15 @@ class Changes {
       : delta_(std::move(delta)), map_(std::move(map)) {}
 
   [[nodiscard]] Failure insert(const Cells& row) {
-    const Parsed<btreemapped::detail::wire::Insert> message(MessageBuilder('I').u32(16'400).tuple('N', row));
+    const Parsed<btreemapped::detail::wire::Insert> message(insert_message(row));
     return delta_->insert(map_, (*message).row);
   }
-  [[nodiscard]] Failure update(const Cells& row) { return apply(MessageBuilder('U').u32(16'400).tuple('N', row)); }
+  [[nodiscard]] Failure update(const Cells& row) { return apply(update_message(row)); }
   [[nodiscard]] Failure update_by_key(const Cells& key, const Cells& row) {
-    return apply(MessageBuilder('U').u32(16'400).tuple('K', key).tuple('N', row));
+    return apply(MessageBuilder('U').u32(only_table).tuple('K', key).tuple('N', row));
   }
   [[nodiscard]] Failure update_by_old_row(const Cells& old_row, const Cells& row) {
-    return apply(MessageBuilder('U').u32(16'400).tuple('O', old_row).tuple('N', row));
+    return apply(MessageBuilder('U').u32(only_table).tuple('O', old_row).tuple('N', row));
   }
   [[nodiscard]] Failure erase_by_key(const Cells& key) { return erase('K', key); }
   [[nodiscard]] Failure erase_by_old_row(const Cells& old_row) { return erase('O', old_row); }
@@ -155,7 +63,7 @@ class Changes {
     return delta_->update(map_, *message);
   }
   Failure erase(char tag, const Cells& old_row) {
-    const Parsed<btreemapped::detail::wire::Delete> message(MessageBuilder('D').u32(16'400).tuple(tag, old_row));
+    const Parsed<btreemapped::detail::wire::Delete> message(MessageBuilder('D').u32(only_table).tuple(tag, old_row));
     return delta_->erase(map_, *message);
   }
 

@@ -24,6 +24,7 @@
 #include <btreemapped/replica.hpp>
 #include <btreemapped/state.hpp>
 
+#include <support/document.hpp>
 #include <support/memory_table.hpp>
 
 namespace replica_test {
@@ -35,14 +36,6 @@ struct btreemapped::codec<replica_test::Color> {
   static Errc decode(std::string_view text, replica_test::Color& out) {
     if (text != "red" && text != "green") return Errc::invalid_text;
     out = text == "red" ? replica_test::Color::red : replica_test::Color::green;
-    return Errc::ok;
-  }
-};
-
-template <>
-struct btreemapped::codec<std::unique_ptr<std::string>> {
-  static Errc decode(std::string_view text, std::unique_ptr<std::string>& out) {
-    out = std::make_unique<std::string>(text);
     return Errc::ok;
   }
 };
@@ -74,7 +67,7 @@ struct Eight {
 
 struct Movable {
   std::int32_t id;
-  std::unique_ptr<std::string> document;
+  test::Document document;
 };
 
 const std::vector<test::Cells> three_cars{{"Bob", 2, "green"}, {"Alice", 123, "red"}, {"Bob", 1, test::null}};
@@ -232,10 +225,10 @@ TEST_CASE("each level of an eight-part key can be ranged over", "[replica]") {
 TEST_CASE("a move-only row is read in place", "[replica]") {
   test::MemoryStore store;
   const auto replica = store.add_with<Movable, 1>({{1, "one"}, {2, "two"}}).replica();
-  CHECK(replica.get_with(2, [](const Movable& row) { return *row.document; }) == "two");
+  CHECK(replica.get_with(2, [](const Movable& row) { return *row.document.text; }) == "two");
   std::string documents;
-  replica.for_each([&](const Movable& row) { documents += *row.document; });
-  replica.for_range1(at_most(1), [&](const Movable& row) { documents += *row.document; });
+  replica.for_each([&](const Movable& row) { documents += *row.document.text; });
+  replica.for_range1(at_most(1), [&](const Movable& row) { documents += *row.document.text; });
   CHECK(documents == "onetwoone");
   CHECK(replica.contains(1));
 }

@@ -29,6 +29,10 @@ struct ReadLockList {
 
   static ReadLockList& instance() noexcept {
     static constinit ReadLockList list;  // trivially destructible: safe to use at any time of a process's end
+    // A child must not inherit the mutex locked by a thread that it does not have.
+    static const bool registered =
+        pthread_atfork([] { list.mutex.lock(); }, [] { list.mutex.unlock(); }, [] { list.mutex.unlock(); }) == 0;
+    static_cast<void>(registered);
     return list;
   }
 };

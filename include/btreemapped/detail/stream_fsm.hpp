@@ -143,6 +143,7 @@ class StreamFsm {
 
   /// One CopyData of the stream. Anything but Errc::ok means that the connection cannot be trusted any more.
   [[nodiscard]] Errc frame(Time now, std::string_view bytes) {
+    if (phase_ != Phase::streaming) return Errc::ok;
     wire::Frame parsed;
     if (const Errc error = wire::parse_frame(bytes, parsed); error != Errc::ok) return error;
     last_frame_at_ = now;
@@ -174,7 +175,7 @@ class StreamFsm {
   void published(Time now) {
     if (phase_ == Phase::publishing_copy) {
       enter(Phase::starting);
-    } else if (commit_pending_) {
+    } else if (phase_ == Phase::streaming && commit_pending_) {
       commit_pending_ = false;
       applied_ = received_ = std::max(received_, commit_.end_lsn);
       if (asked_at_) asked_at_ = now;  // while publishing we did not read: that silence was ours
@@ -182,11 +183,12 @@ class StreamFsm {
   }
 
   void advanced() noexcept {
-    advance_pending_ = false;
+    if (phase_ != Phase::streaming || !std::exchange(advance_pending_, false)) return;
     applied_ = std::max(applied_, received_);
   }
 
   void feedback_sent(Time now, const Action& feedback) {
+    if (phase_ != Phase::streaming) return;
     acknowledged_ = std::max(acknowledged_, feedback.position);
     reply_owed_ = false;
     if (feedback.ask_reply && !asked_at_) asked_at_ = now;
@@ -202,7 +204,9 @@ class StreamFsm {
       enter(Phase::finished);
       return;
     }
-    if (phase_ == Phase::streaming && now - started_at_ > settings_.longest_backoff) attempts_ = 0;
+    if (phase_ == Phase::backing_off) return;
+    // A stream that was healthy for long; one that only was silent until it was given up is none.
+    if (phase_ == Phase::streaming && last_frame_at_ - started_at_ > settings_.longest_backoff) attempts_ = 0;
     const Duration doubled = settings_.shortest_backoff * (std::uint64_t{1} << std::min(attempts_, 16U));
     ++attempts_;
     const Duration delay = std::min(doubled, settings_.longest_backoff);
@@ -251,12 +255,16 @@ class StreamFsm {
     if (reply_owed_ || now >= feedback_due_ || unacknowledged)
       return {Step::send_feedback, now, applied_, !heard_since_feedback_};
     if (staging_) return {Step::stage};
-    if (commit_pending_) return {Step::publish, feedback_due_};
+    if (commit_pending_) {
+      const bool more_to_say = applied_ > acknowledged_;
+      return {Step::publish, more_to_say ? std::min(feedback_due_, feedback_at_ + longest_unacknowledged) : feedback_due_};
+    }
     if (advance_pending_) return {Step::advance, now, received_};
     return {Step::receive, asked_at_ ? std::min(feedback_due_, *asked_at_ + silence_limit_) : feedback_due_};
   }
 
   // The order that the protocol promises: Begin, changes, Commit, never nested, in the order of the commits.
+  // None of these is const, or it would lose to the template.
 
   Errc take(const wire::Begin& begin) noexcept {
     if (half_received_) return Errc::invalid_message;
@@ -279,12 +287,12 @@ class StreamFsm {
     return Errc::ok;
   }
 
-  Errc take(const wire::LogicalMessage& message) const noexcept {
+  Errc take(const wire::LogicalMessage& message) noexcept {
     return message.transactional && !half_received_ ? Errc::invalid_message : Errc::ok;
   }
 
-  Errc take(const wire::Origin&) const noexcept { return half_received_ ? Errc::ok : Errc::invalid_message; }
-  Errc take(const wire::Type&) const noexcept { return Errc::ok; }
+  Errc take(const wire::Origin&) noexcept { return half_received_ ? Errc::ok : Errc::invalid_message; }
+  Errc take(const wire::Type&) noexcept { return Errc::ok; }
 
   Errc take(const wire::Relation&) noexcept {
     staging_ = true;  // also of a skipped transaction: the server sends it once

@@ -84,10 +84,15 @@ class TypedDelta final : public Delta {
       Entry& entry = node.mapped();
       if (entry.rows.empty()) {
         if (entry.base_held) steps_.push_back({Action::erase, entry.base, {}, {}});
-      } else if (base_hidden_) {
-        replacement_.emplace_hint(replacement_.end(), std::move(node.key()), std::move(entry.rows.front().row));
+        continue;
+      }
+      // An equal key may be spelled anew (numeric 1.0 and 1.00); the entry has the spelling that came first.
+      Key key = std::move(node.key());
+      if (!spells_key_of(entry.rows.front().row, key)) key = Model::model::of(entry.rows.front().row);
+      if (base_hidden_) {
+        replacement_.emplace_hint(replacement_.end(), std::move(key), std::move(entry.rows.front().row));
       } else {
-        steps_.push_back(make_step(entry, std::move(node.key())));
+        steps_.push_back(make_step(entry, std::move(key)));
       }
     }
     return {};
@@ -237,12 +242,18 @@ class TypedDelta final : public Delta {
     const auto made = one.emplace(std::move(key), std::move(entry.rows.front().row)).first;
     Step step{Action::insert, entry.base, {}, std::move(entry.rows.front().loan)};
     if (entry.base_held) {
-      // An equal key may be spelled anew (numeric 1.0 and 1.00): then the node is exchanged with its key.
+      // A key that is spelled anew goes in with its node.
       const bool same_key = same_tuple(made->first, entry.base->first);
       step.action = same_key && std::is_nothrow_swappable_v<Row> ? Action::replace : Action::exchange;
     }
     step.node = one.extract(made);
     return step;
+  }
+
+  static bool spells_key_of(const Row& row, const Key& key) {
+    return [&]<std::size_t... Level>(std::index_sequence<Level...>) {
+      return (same_value(std::get<Level>(key), field_at<Model::model::indices[Level]>(row)) && ...);
+    }(std::make_index_sequence<std::tuple_size_v<Key>>{});
   }
 
   static bool same_tuple(const Key& left, const Key& right) {

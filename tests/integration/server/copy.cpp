@@ -318,9 +318,9 @@ TEST_CASE("the guard names every table that cannot be locked or read") {
   const std::string role = db.add_role("REPLICATION");
   db.exec("GRANT SELECT ON public.a TO " + role + "; CREATE TABLE public.c (id int PRIMARY KEY, v int); "
           "GRANT SELECT ON public.c TO " + role);
+  Copier copier{db.dsn(role)};
   auto holder = test::connect(db.dsn());
   holder.exec("BEGIN; LOCK TABLE public.a");
-  Copier copier{db.dsn(role)};
   const GuardReport report =
       copier.guard({source("a"), source("b"), source("c")}, std::chrono::milliseconds{50});
   REQUIRE(report.findings.size() == 2);

@@ -104,7 +104,8 @@ class Connection {
     require_open(doing);
     while (PQisBusy(connection_) != 0) {
       wait(POLLIN, doing, deadline);
-      if (PQconsumeInput(connection_) == 0) throw_lost(doing);
+      // Of a lost connection the last words may still be unread.
+      if (PQconsumeInput(connection_) == 0) break;
     }
     return {PQgetResult(connection_), &PQclear};
   }
@@ -141,10 +142,16 @@ class Connection {
                                      primary == nullptr ? PQresultErrorMessage(&result) : primary, std::move(context));
   }
 
-  /// Throws for a connection that libpq has found broken.
+  /// Throws for a connection that libpq has found broken: what the server said last, or else what libpq says.
   [[noreturn]] void throw_lost(std::string_view doing) {
-    const std::string said = connection_ == nullptr ? "the connection is closed" : PQerrorMessage(connection_);
+    if (connection_ == nullptr) throw ConnectionError(std::string{doing} + ": the connection is closed", {.retryable = true});
+    const std::string said = PQerrorMessage(connection_);
+    const bool ready = PQstatus(connection_) == CONNECTION_BAD || PQisBusy(connection_) == 0;
+    const ResultPtr last{ready ? PQgetResult(connection_) : nullptr, &PQclear};
+    const char* const sqlstate = PQresultErrorField(last.get(), PG_DIAG_SQLSTATE);
+    const char* const primary = PQresultErrorField(last.get(), PG_DIAG_MESSAGE_PRIMARY);
     close();
+    if (sqlstate != nullptr && primary != nullptr) sql::throw_server_error<ConnectionError>(doing, sqlstate, primary);
     sql::throw_server_error<ConnectionError>(doing, "", said.empty() ? "the connection is lost" : said);
   }
 

@@ -70,6 +70,7 @@ class SnapshotCopy {
       connection_.throw_result<SchemaError>(*begun, doing, {.table = to_string(source.table)});
     }
     std::uint64_t lines = 0;
+    bool lost = false;
     try {
       while (true) {
         char* data = nullptr;
@@ -79,13 +80,13 @@ class SnapshotCopy {
           connection_.interrupt().check();
           on_line(std::string_view{data, static_cast<std::size_t>(length)});
           ++lines;
-        } else if (length == 0) {
-          connection_.wait(POLLIN, doing, deadline);
-          if (PQconsumeInput(connection_.native()) == 0) connection_.throw_lost(doing);
         } else if (length == -1) {
           break;
-        } else {
+        } else if (length < -1 || lost) {
           connection_.throw_lost(doing);
+        } else {
+          connection_.wait(POLLIN, doing, deadline);
+          lost = PQconsumeInput(connection_.native()) == 0;  // but its last words may still be unread
         }
       }
     } catch (...) {

@@ -130,19 +130,23 @@ class ReplicationStream {
     connection_.throw_result<SlotError>(*result, doing);
   }
 
-  /// The next CopyData payload if one is there; valid until the next call. Never blocks.
+  /// The next CopyData payload if one is there; valid until the next call. Never blocks. Before anybody waits for the
+  /// socket, this must have said that nothing is there: what libpq has buffered makes no socket readable.
   /// Throws: ConnectionError when the stream has ended, whatever the reason.
   [[nodiscard]] std::optional<std::string_view> receive() {
     connection_.require_open(streaming);
     buffer_.reset();
+    bool lost = false;
     for (const bool last : {false, true}) {
       char* data = nullptr;
       const int length = PQgetCopyData(connection_.native(), &data, 1);
       buffer_.reset(data);
       if (length > 0) return std::string_view{data, static_cast<std::size_t>(length)};
       if (length < 0) throw_ended();
-      if (!last && PQconsumeInput(connection_.native()) == 0) connection_.throw_lost(streaming);
+      // Of a lost connection the last words may still be unread.
+      if (!last) lost = PQconsumeInput(connection_.native()) == 0;
     }
+    if (lost) connection_.throw_lost(streaming);
     return std::nullopt;
   }
 
@@ -175,20 +179,9 @@ class ReplicationStream {
  private:
   static constexpr std::string_view streaming = "the replication stream has ended";
 
+  /// The server has ended the copy: with an error, which libpq has ready, or by CopyDone, as a server does that stops.
   [[noreturn]] void throw_ended() {
-    // libpq has the reason ready: PQgetCopyData() says -1 only after it has parsed it, and -2 for a broken connection.
-    // After the server's CopyDone the first result is that of a copy that we could still send to.
-    if (PQisBusy(connection_.native()) == 0) {
-      const ResultPtr result{PQgetResult(connection_.native()), &PQclear};
-      if (result && PQresultStatus(result.get()) == PGRES_FATAL_ERROR) {
-        const char* const field = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
-        const char* const primary = PQresultErrorField(result.get(), PG_DIAG_MESSAGE_PRIMARY);
-        const std::string sqlstate{field == nullptr ? "" : field};
-        const std::string said{primary == nullptr ? PQresultErrorMessage(result.get()) : primary};
-        connection_.close();
-        sql::throw_server_error<ConnectionError>(streaming, sqlstate, said);
-      }
-    }
+    if (PQisBusy(connection_.native()) == 0) connection_.throw_lost(streaming);
     connection_.close();
     throw ConnectionError(std::string{streaming} + ": the server has closed it", {.retryable = true});
   }

@@ -112,7 +112,9 @@ domain(type, base, not_null) AS (
   FROM domain d JOIN pg_catalog.pg_type t ON t.oid = d.base AND t.typtype = 'd')
 SELECT r.n, a.attname, a.attnum, a.atttypid, t.oid, t.typtype, pg_catalog.format_type(a.atttypid, a.atttypmod),
   a.atttypmod, a.attnotnull OR d.not_null, a.attgenerated <> '',
-  COALESCE((SELECT pg_catalog.bool_and(a.attname = ANY (x.attnames)) FROM listed x WHERE x.oid = r.oid), false),
+  -- servers before 18 list generated columns and do not send them
+  (a.attgenerated = '' OR pg_catalog.current_setting('server_version_num')::int >= 180000)
+    AND COALESCE((SELECT pg_catalog.bool_and(a.attname = ANY (x.attnames)) FROM listed x WHERE x.oid = r.oid), false),
   r.relreplident = 'f' OR EXISTS (SELECT FROM ident i WHERE i.oid = r.oid AND a.attnum = ANY (i.attnums)),
   pg_catalog.has_column_privilege(r.oid, a.attnum, 'SELECT'), a.attlen = -1 AND a.attstorage <> 'p'
 FROM rel r

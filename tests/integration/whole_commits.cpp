@@ -1,0 +1,368 @@
+// G2: a reader sees all of a source transaction or nothing of it, across every replica, in commit order.
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <btreemapped.hpp>
+
+#include "support/database.hpp"
+#include "support/event_log.hpp"
+#include "support/load.hpp"
+#include "support/threads.hpp"
+
+namespace whole_commits_test {
+
+using Catch::Matchers::ContainsSubstring;
+
+struct Account {
+  std::int32_t id;
+  std::int64_t amount;
+
+  friend bool operator==(const Account&, const Account&) = default;
+};
+
+/// The same table by its other unique column, and with another column.
+struct AccountByOwner {
+  std::string owner;
+  std::int32_t id;
+
+  friend bool operator==(const AccountByOwner&, const AccountByOwner&) = default;
+};
+
+template <class Guard>
+std::int64_t sum(const Guard& guard) {
+  std::int64_t out = 0;
+  for (const Account& account : guard) out += account.amount;
+  return out;
+}
+
+TEST_CASE("readers never see half of a transaction over two tables", "[G2][G8]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL);"
+      "CREATE TABLE rights (id int PRIMARY KEY, amount bigint NOT NULL);"
+      "INSERT INTO lefts SELECT id, 100 FROM generate_series(0, 49) id; INSERT INTO rights SELECT * FROM lefts;"
+      "CREATE PUBLICATION pub FOR TABLE lefts, rights");
+  btreemapped::Replicator replicator(database.options());
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  const auto rights = replicator.add_replica<Account, 1>("rights");
+  test::start_and_sync(replicator);
+
+  test::Load load(database.dsn(), 2, [](std::mt19937_64& random) {
+    const auto id = [&] { return std::to_string(random() % 50); };
+    return "UPDATE lefts SET amount = amount - 3 WHERE id = " + id() + "; " +
+           "UPDATE rights SET amount = amount + 3 WHERE id = " + id();
+  });
+  std::atomic<int> broken{0};
+  std::atomic<int> backwards{0};
+  const auto watch = [&](const auto& first, const auto& second) {
+    std::uint64_t sequence = 0;
+    btreemapped::Lsn lsn;
+    for (int commits_seen = 0; commits_seen < 300;) {
+      btreemapped::read(first, second, [&](const auto& a, const auto& b) {
+        if (sum(a) + sum(b) != 10'000) ++broken;
+        if (a.sequence() != b.sequence() || a.lsn() != b.lsn() || a.sequence() < sequence || a.lsn() < lsn) ++backwards;
+        if (a.sequence() != sequence) ++commits_seen;
+        sequence = a.sequence();
+        lsn = a.lsn();
+      });
+    }
+  };
+  test::run_together({[&] { watch(lefts, rights); }, [&] { watch(rights, lefts); }});
+  load.stop();
+  CHECK(broken == 0);
+  CHECK(backwards == 0);
+  database.catch_up(replicator);
+  CHECK(sum(lefts.read()) == std::stoll(database.value("SELECT sum(amount) FROM lefts")));
+}
+
+TEST_CASE("a large transaction is visible all at once", "[G2]") {
+  test::Database database;
+  database.exec("CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE PUBLICATION pub FOR TABLE lefts");
+  btreemapped::Replicator replicator(database.options());
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  test::start_and_sync(replicator);
+  std::atomic<int> halves{0};
+  std::atomic<bool> all_there{false};
+  test::run_together({[&] {
+                        for (std::size_t size = 0; size < 50'000; size = lefts.size())
+                          if (size != 0) ++halves;
+                        all_there = true;
+                      },
+                      [&] { database.exec("INSERT INTO lefts SELECT id, id FROM generate_series(1, 50000) id"); }});
+  CHECK(halves == 0);
+  CHECK(all_there);
+}
+
+TEST_CASE("of a transaction only what survives its savepoints arrives", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2), (3, 3);"
+      "CREATE PUBLICATION pub FOR TABLE lefts");
+  btreemapped::Replicator replicator(database.options());
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  test::start_and_sync(replicator);
+  database.exec(
+      "BEGIN; UPDATE lefts SET amount = 10 WHERE id = 1;"
+      "SAVEPOINT a; UPDATE lefts SET amount = 20 WHERE id = 2; DELETE FROM lefts WHERE id = 3;"
+      "SAVEPOINT b; TRUNCATE lefts; INSERT INTO lefts VALUES (9, 9); ROLLBACK TO b;"
+      "INSERT INTO lefts VALUES (4, 4); RELEASE b; ROLLBACK TO a;"
+      "INSERT INTO lefts VALUES (5, 5); COMMIT");
+  database.catch_up(replicator);
+  CHECK(lefts.to_vector() == std::vector<Account>{{1, 10}, {2, 2}, {3, 3}, {5, 5}});
+}
+
+TEST_CASE("a transaction that is rolled back changes nothing", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1);"
+      "CREATE PUBLICATION pub FOR TABLE lefts");
+  btreemapped::Replicator replicator(database.options());
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  test::start_and_sync(replicator);
+  const std::uint64_t before = lefts.sequence();
+  database.exec("BEGIN; DELETE FROM lefts; INSERT INTO lefts VALUES (2, 2); ROLLBACK");
+  database.catch_up(replicator);
+  CHECK(lefts.sequence() == before);
+  CHECK(lefts.to_vector() == std::vector<Account>{{1, 1}});
+}
+
+TEST_CASE("a prepared transaction is visible when it is committed, and not before", "[G2]") {
+  test::Database database;
+  database.exec("CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE PUBLICATION pub FOR TABLE lefts");
+  btreemapped::Replicator replicator(database.options());
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  test::start_and_sync(replicator);
+  const std::string id = "'" + database.name() + "'";
+  database.exec("BEGIN; INSERT INTO lefts VALUES (1, 1); PREPARE TRANSACTION " + id);
+  database.catch_up(replicator);
+  CHECK(lefts.empty());
+  database.exec("COMMIT PREPARED " + id);
+  database.catch_up(replicator);
+  CHECK(lefts.size() == 1);
+  database.exec("BEGIN; INSERT INTO lefts VALUES (2, 2); PREPARE TRANSACTION " + id);
+  database.exec("ROLLBACK PREPARED " + id);
+  database.catch_up(replicator);
+  CHECK(lefts.size() == 1);
+}
+
+TEST_CASE("insert, truncate and insert in one transaction leave what came last", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2);"
+      "CREATE PUBLICATION pub FOR TABLE lefts");
+  btreemapped::Replicator replicator(database.options());
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  test::start_and_sync(replicator);
+  database.exec("INSERT INTO lefts VALUES (3, 3); TRUNCATE lefts; INSERT INTO lefts VALUES (2, 22), (4, 4)");
+  database.catch_up(replicator);
+  CHECK(lefts.to_vector() == std::vector<Account>{{2, 22}, {4, 4}});
+}
+
+TEST_CASE("a truncate that cascades empties all its tables in one commit", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL);"
+      "CREATE TABLE rights (id int PRIMARY KEY REFERENCES lefts, amount bigint NOT NULL);"
+      "INSERT INTO lefts VALUES (1, 1), (2, 2); INSERT INTO rights VALUES (1, 1);"
+      "CREATE PUBLICATION pub FOR TABLE lefts, rights");
+  btreemapped::Replicator replicator(database.options());
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  const auto rights = replicator.add_replica<Account, 1>("rights");
+  test::start_and_sync(replicator);
+  const std::uint64_t before = lefts.sequence();
+  database.exec("TRUNCATE lefts RESTART IDENTITY CASCADE");
+  database.catch_up(replicator);
+  CHECK(lefts.empty());
+  CHECK(rights.empty());
+  CHECK(lefts.sequence() == before + 1);
+}
+
+TEST_CASE("an update with a moved key erases the old row", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2), (3, 3);"
+      "CREATE PUBLICATION pub FOR TABLE lefts");
+  btreemapped::Replicator replicator(database.options());
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  test::start_and_sync(replicator);
+  database.exec("UPDATE lefts SET id = 7 WHERE id = 1");
+  database.exec("DELETE FROM lefts WHERE id = 2; UPDATE lefts SET id = 2, amount = 33 WHERE id = 3; INSERT INTO lefts VALUES (3, 0)");
+  database.exec("UPDATE lefts SET id = 8 WHERE id = 7; UPDATE lefts SET id = 9 WHERE id = 8; UPDATE lefts SET amount = 99 WHERE id = 9");
+  database.catch_up(replicator);
+  CHECK(lefts.to_vector() == std::vector<Account>{{2, 33}, {3, 0}, {9, 99}});
+}
+
+TEST_CASE("keys that a deferrable constraint lets swap and shift lose no row", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, amount bigint NOT NULL);"
+      "ALTER TABLE lefts REPLICA IDENTITY FULL; INSERT INTO lefts SELECT id, 10 * id FROM generate_series(1, 5) id;"
+      "CREATE PUBLICATION pub FOR TABLE lefts");
+  btreemapped::Replicator replicator(database.options());
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  test::start_and_sync(replicator);
+
+  database.exec("UPDATE lefts SET id = 3 - id WHERE id < 3");
+  database.catch_up(replicator);
+  CHECK(lefts.to_vector() == std::vector<Account>{{1, 20}, {2, 10}, {3, 30}, {4, 40}, {5, 50}});
+
+  database.exec("UPDATE lefts SET id = id + 1");
+  database.catch_up(replicator);
+  CHECK(lefts.to_vector() == std::vector<Account>{{2, 20}, {3, 10}, {4, 30}, {5, 40}, {6, 50}});
+
+  // Two rows of one key for a while, one of which is changed before it moves on.
+  database.exec(
+      "BEGIN; UPDATE lefts SET id = 3 WHERE amount = 20; UPDATE lefts SET amount = 11 WHERE amount = 10;"
+      "UPDATE lefts SET id = 2 WHERE amount = 11; INSERT INTO lefts VALUES (6, 60); DELETE FROM lefts WHERE amount = 50; COMMIT");
+  database.catch_up(replicator);
+  CHECK(lefts.to_vector() == std::vector<Account>{{2, 11}, {3, 20}, {4, 30}, {5, 40}, {6, 60}});
+}
+
+TEST_CASE("one table is followed twice, with other fields and another key", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE accounts (id int PRIMARY KEY, owner text NOT NULL UNIQUE, amount bigint NOT NULL);"
+      "ALTER TABLE accounts REPLICA IDENTITY FULL; INSERT INTO accounts VALUES (1, 'b', 10), (2, 'a', 20);"
+      "CREATE PUBLICATION pub FOR TABLE accounts");
+  btreemapped::Replicator replicator(database.options());
+  const auto by_id = replicator.add_replica<Account, 1>("accounts");
+  const auto by_owner = replicator.add_replica<AccountByOwner, 1>("accounts");
+  test::start_and_sync(replicator);
+  CHECK(by_id.to_vector() == std::vector<Account>{{1, 10}, {2, 20}});
+  CHECK(by_owner.to_vector() == std::vector<AccountByOwner>{{"a", 2}, {"b", 1}});
+
+  database.exec("UPDATE accounts SET owner = 'c' WHERE id = 2; UPDATE accounts SET id = 3, amount = 0 WHERE id = 1");
+  database.exec("INSERT INTO accounts VALUES (5, 'a', 50)");
+  database.catch_up(replicator);
+  CHECK(by_id.to_vector() == std::vector<Account>{{2, 20}, {3, 0}, {5, 50}});
+  CHECK(by_owner.to_vector() == std::vector<AccountByOwner>{{"a", 5}, {"b", 3}, {"c", 2}});
+}
+
+TEST_CASE("a table whose identity is a unique index is followed", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE accounts (id int PRIMARY KEY, owner text NOT NULL, amount bigint NOT NULL);"
+      "CREATE UNIQUE INDEX by_owner ON accounts (owner); ALTER TABLE accounts REPLICA IDENTITY USING INDEX by_owner;"
+      "INSERT INTO accounts VALUES (1, 'a', 1), (2, 'b', 2); CREATE PUBLICATION pub FOR TABLE accounts");
+  btreemapped::Replicator replicator(database.options());
+  const auto by_owner = replicator.add_replica<AccountByOwner, 1>("accounts");
+  test::start_and_sync(replicator);
+  database.exec("UPDATE accounts SET id = 7 WHERE id = 1; UPDATE accounts SET owner = 'z' WHERE id = 2");
+  database.exec("INSERT INTO accounts VALUES (3, 'c', 3); DELETE FROM accounts WHERE owner = 'a'");
+  database.catch_up(replicator);
+  CHECK(by_owner.to_vector() == std::vector<AccountByOwner>{{"c", 3}, {"z", 2}});
+}
+
+TEST_CASE("a row that an update moves to another partition stays one row", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE accounts (id int PRIMARY KEY, amount bigint NOT NULL) PARTITION BY RANGE (id);"
+      "CREATE TABLE low PARTITION OF accounts FOR VALUES FROM (0) TO (100);"
+      "CREATE TABLE high (amount bigint NOT NULL, id int NOT NULL PRIMARY KEY);"
+      "ALTER TABLE accounts ATTACH PARTITION high FOR VALUES FROM (100) TO (200);"
+      "INSERT INTO accounts VALUES (1, 1), (2, 2), (101, 3);"
+      "CREATE PUBLICATION pub FOR TABLE accounts WITH (publish_via_partition_root = true)");
+  btreemapped::Replicator replicator(database.options());
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  CHECK(accounts.to_vector() == std::vector<Account>{{1, 1}, {2, 2}, {101, 3}});
+  database.exec("UPDATE accounts SET id = id + 100 WHERE id = 2; INSERT INTO accounts VALUES (150, 4), (50, 5)");
+  database.catch_up(replicator);
+  CHECK(accounts.to_vector() == std::vector<Account>{{1, 1}, {50, 5}, {101, 3}, {102, 2}, {150, 4}});
+  database.exec("TRUNCATE accounts");
+  database.catch_up(replicator);
+  CHECK(accounts.empty());
+}
+
+TEST_CASE("rows enter and leave a publication that filters them", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE accounts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO accounts VALUES (1, 1), (2, -2);"
+      "ALTER TABLE accounts REPLICA IDENTITY FULL; CREATE PUBLICATION pub FOR TABLE accounts WHERE (amount > 0)");
+  btreemapped::Replicator replicator(database.options());
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  CHECK(accounts.to_vector() == std::vector<Account>{{1, 1}});
+  database.exec("UPDATE accounts SET amount = -amount; INSERT INTO accounts VALUES (3, -3), (4, 4)");
+  database.catch_up(replicator);
+  CHECK(accounts.to_vector() == std::vector<Account>{{2, 2}, {4, 4}});
+}
+
+TEST_CASE("children of an inherited table are not mixed into it", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE accounts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE TABLE child () INHERITS (accounts);"
+      "ALTER TABLE child ADD PRIMARY KEY (id); INSERT INTO accounts VALUES (1, 1); INSERT INTO child VALUES (1, 2), (3, 3);"
+      "CREATE PUBLICATION pub FOR TABLE accounts");
+  btreemapped::Replicator replicator(database.options());
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  database.exec("INSERT INTO child VALUES (4, 4); INSERT INTO accounts VALUES (5, 5); UPDATE accounts SET amount = amount + 1");
+  database.catch_up(replicator);
+  CHECK(accounts.to_vector() == std::vector<Account>{{1, 2}, {5, 6}});
+}
+
+TEST_CASE("tables that nobody asked for are ignored, whatever happens to them", "[G2][G4]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE accounts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO accounts VALUES (1, 1);"
+      "CREATE TYPE mood AS ENUM ('good'); CREATE TABLE other (id int PRIMARY KEY, mood mood);"
+      "CREATE PUBLICATION pub FOR ALL TABLES");
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  database.exec("INSERT INTO other VALUES (1, 'good'); INSERT INTO accounts VALUES (2, 2); TRUNCATE other");
+  database.exec("ALTER TABLE other ADD COLUMN more text; CREATE TABLE third (id int PRIMARY KEY); INSERT INTO third VALUES (1)");
+  database.exec("UPDATE accounts SET amount = 3 WHERE id = 1; INSERT INTO other VALUES (5, NULL, 'x'); DROP TABLE third");
+  database.exec("SELECT pg_logical_emit_message(true, 'prefix', 'content'), pg_logical_emit_message(false, 'prefix', 'content')");
+  database.catch_up(replicator);
+  CHECK(accounts.to_vector() == std::vector<Account>{{1, 3}, {2, 2}});
+  CHECK(replicator.status().reconnects == 0);
+  CHECK(log.count(btreemapped::EventKind::stale) == 0);
+}
+
+TEST_CASE("a failed table is StaleError together with others, unless that is allowed", "[G2][G4]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint); CREATE TABLE rights (id int PRIMARY KEY, amount bigint);"
+      "INSERT INTO lefts VALUES (1, 1); INSERT INTO rights VALUES (1, 1); CREATE PUBLICATION pub FOR TABLE lefts, rights");
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  const auto rights = replicator.add_replica<Account, 1>("rights");
+  test::start_and_sync(replicator);
+  database.exec("INSERT INTO lefts VALUES (2, NULL); INSERT INTO rights VALUES (2, 2)");
+  database.exec("INSERT INTO rights VALUES (3, 3)");
+  database.catch_up(replicator);
+
+  const auto sizes = [](const auto& left, const auto& right) { return left.size() * 10 + right.size(); };
+  CHECK_THROWS_AS(btreemapped::read(lefts, rights, sizes), btreemapped::StaleError);
+  CHECK_THROWS_WITH(btreemapped::read(rights, lefts, sizes), ContainsSubstring("public.lefts"));
+  CHECK(btreemapped::read(btreemapped::allow_stale, lefts, rights, sizes) == 13);
+  CHECK(lefts.size() == 1);
+  CHECK(lefts.lsn() < rights.lsn());
+  CHECK(rights.state() == btreemapped::TableState::live);
+
+  // It rejoins at the commit of the others.
+  database.exec("UPDATE lefts SET amount = 2 WHERE id = 2");
+  database.end_sessions("backend_type = 'walsender'");
+  static_cast<void>(log.wait_for(btreemapped::EventKind::table_healed, 1, "public.lefts"));
+  CHECK(btreemapped::read(lefts, rights, sizes) == 23);
+  CHECK(lefts.lsn() == rights.lsn());
+}
+
+}  // namespace whole_commits_test

@@ -1,0 +1,199 @@
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <deque>
+#include <functional>
+#include <iostream>
+#include <latch>
+#include <mutex>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <btreemapped/options.hpp>
+#include <btreemapped/replicator.hpp>
+#include <btreemapped/state.hpp>
+#include <btreemapped/status.hpp>
+
+#include "model/auditor.hpp"
+#include "model/comparison.hpp"
+#include "model/tables.hpp"
+#include "model/writer.hpp"
+#include "support/database.hpp"
+#include "support/event_log.hpp"
+#include "support/threads.hpp"
+
+// A model of three tables under everything that SQL does to rows: SQL sessions change them at random, readers check what
+// must hold at every commit, and now and then all pause and the replicas are compared with the tables.
+//
+//   BTREEMAPPED_SEED                 repeats a run, as far as the server schedules its sessions alike
+//   BTREEMAPPED_MODEL_TRANSACTIONS   2000 unless set
+
+namespace {
+
+using model::Auditor;
+using model::Writer;
+
+constexpr std::size_t writer_count = 4;
+constexpr std::size_t auditor_count = 2;
+constexpr std::size_t transactions_per_segment = 250;
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* const given = std::getenv(variable);
+  return given == nullptr ? otherwise : std::stoull(given);
+}
+
+/// The stretch from one barrier to the next.
+class Segment {
+ public:
+  /// `disturbed`: a third into it the walsender is ended, and once more while the replicas are rebuilt; writing goes on
+  /// until they are live again.
+  Segment(const btreemapped::Replicator& replicator, test::Database& database, bool disturbed)
+      : replicator_(replicator), database_(database), phase_(disturbed ? Phase::undisturbed : Phase::over) {}
+
+  void write(Writer& writer) {
+    try {
+      while (goes_on(begun_.fetch_add(1))) writer.run_transaction();
+    } catch (...) {
+      ended_.store(true);
+      writing_.count_down();
+      throw;
+    }
+    writing_.count_down();
+  }
+
+  void audit(Auditor& auditor) {
+    test::wait_until_synced(replicator_);
+    do {
+      auditor.audit();
+    } while (!ended_.load());
+  }
+
+  /// The barrier: returns when the sessions pause and the replicas are where they have stopped.
+  void end() {
+    writing_.wait();
+    try {
+      database_.catch_up(replicator_);
+    } catch (...) {
+      ended_.store(true);
+      throw;
+    }
+    ended_.store(true);
+  }
+
+ private:
+  enum class Phase { undisturbed, cut, cut_again, over };
+
+  bool goes_on(std::size_t begun) {
+    if (ended_.load()) return false;
+    const std::lock_guard lock(mutex_);
+    const bool disturbing = disturb(begun);
+    return begun < transactions_per_segment || disturbing;
+  }
+
+  /// False when it is over.
+  bool disturb(std::size_t begun) {
+    switch (phase_) {
+      case Phase::undisturbed:
+        if (begun < transactions_per_segment / 3) break;
+        losses_ = replicator_.status().reconnects;
+        cut_connection();
+        phase_ = Phase::cut;
+        break;
+      case Phase::cut:
+        if (replicator_.status().reconnects == losses_) break;
+        cut_connection();
+        phase_ = Phase::cut_again;
+        break;
+      case Phase::cut_again:
+        if (all_are_live()) phase_ = Phase::over;
+        break;
+      case Phase::over: break;
+    }
+    return phase_ != Phase::over;
+  }
+
+  void cut_connection() { database_.end_sessions("backend_type = 'walsender'"); }
+
+  bool all_are_live() const {
+    const btreemapped::Status status = replicator_.status();
+    return std::all_of(status.tables.begin(), status.tables.end(),
+                       [](const auto& table) { return table.state == btreemapped::TableState::live; });
+  }
+
+  const btreemapped::Replicator& replicator_;
+  test::Database& database_;
+  std::atomic<std::size_t> begun_{0};
+  std::latch writing_{writer_count};
+  std::atomic<bool> ended_{false};
+
+  std::mutex mutex_;  // for the disturbance
+  Phase phase_;
+  std::uint64_t losses_ = 0;
+};
+
+/// Tables that stopped following: nothing here is a reason to.
+std::string faults(const test::EventLog& events) {
+  std::string found;
+  for (const btreemapped::Event& event : events.all())
+    if (event.kind == btreemapped::EventKind::table_failed) found += "\n" + event.table + " failed: " + event.message;
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("replicas equal their tables, and readers see whole commits, whatever four sessions do") {
+  using namespace model;
+  const std::uint64_t seed = number_from("BTREEMAPPED_SEED", std::random_device{}());
+  const std::uint64_t transactions = number_from("BTREEMAPPED_MODEL_TRANSACTIONS", 2000);
+  const std::uint64_t segments = (transactions + transactions_per_segment - 1) / transactions_per_segment;
+  const auto seed_of = [&](std::uint64_t part) { return seed + part * 0x9E37'79B9'7F4A'7C15U; };
+  std::cout << "BTREEMAPPED_SEED=" << seed << std::endl;  // at once, for what may end the process
+
+  test::Database database;
+  database.exec(schema);
+  const test::EventLog events;
+  btreemapped::Options options = database.options();
+  options.on_event = events.hook();
+  btreemapped::Replicator replicator{options};
+  const Replicas replicas{replicator.add_replica<Account, 1>("account"), replicator.add_replica<Position, 2>("position"),
+                          replicator.add_replica<Quote, 3>("quote")};
+  std::deque<Writer> writers;
+  for (std::uint64_t i = 0; i < writer_count; ++i) writers.emplace_back(database.dsn(), seed_of(i));
+  Sightings sightings;
+  std::deque<Auditor> auditors;
+  for (std::uint64_t i = 0; i < auditor_count; ++i)
+    auditors.emplace_back(replicas, sightings, seed_of(writer_count + i));
+
+  replicator.start();  // the first copy is made while the first segment is written
+  for (std::uint64_t number = 0; number < segments; ++number) {
+    INFO("BTREEMAPPED_SEED=" << seed << ", segment " << number << " of " << segments);
+    const bool disturbed = number % 2 == 1;
+    const std::size_t losses = events.count(btreemapped::EventKind::stale);
+    Segment segment(replicator, database, disturbed);
+    std::vector<std::function<void()>> together{[&] { segment.end(); }};
+    for (Writer& writer : writers) together.emplace_back([&] { segment.write(writer); });
+    for (Auditor& auditor : auditors) together.emplace_back([&] { segment.audit(auditor); });
+    test::run_together(std::move(together));
+
+    const std::string found = differences(replicas.accounts, "account", database) +
+                              differences(replicas.positions, "position", database) +
+                              differences(replicas.quotes, "quote", database) + faults(events);
+    REQUIRE(found == "");
+    if (number != 0 && !disturbed) REQUIRE(events.count(btreemapped::EventKind::stale) == losses);
+  }
+
+  Tally tally;
+  for (const Writer& writer : writers) tally += writer.tally();
+  std::size_t audits = 0;
+  for (const Auditor& auditor : auditors) audits += auditor.audits();
+  std::cout << tally.committed << " transactions committed, " << tally.rolled_back << " rolled back, " << tally.refused
+            << " refused; " << tally.savepoints_rolled_back << " savepoints rolled back, " << tally.truncates
+            << " truncates; " << replicator.status().reconnects << " connections lost; " << audits << " audits"
+            << std::endl;
+}

@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <btreemapped/numeric.hpp>
+#include <btreemapped/replica.hpp>
+
+namespace model {
+
+/// Accounts and positions together always hold `wealth`.
+struct Account {
+  std::int64_t id;
+  std::string owner;
+  std::int64_t balance;
+  bool open;
+  std::optional<std::string> note;
+};
+
+struct Position {
+  std::string owner;
+  std::string symbol;
+  std::int64_t amount;
+  std::optional<btreemapped::Numeric> cost;
+  std::string history;
+};
+
+/// The levels of a ladder, one ladder for each venue and symbol, are renumbered by single statements.
+struct Quote {
+  std::string venue;
+  std::string symbol;
+  std::int32_t level;
+  std::int64_t token;  ///< which of two rows is meant while both have the same key
+  btreemapped::Numeric price;
+  std::optional<std::string> book;
+};
+
+/// The three replicas, which a Replicator keeps at one commit.
+struct Replicas {
+  btreemapped::Replica<Account, 1> accounts;
+  btreemapped::Replica<Position, 2> positions;
+  btreemapped::Replica<Quote, 3> quotes;
+};
+
+inline constexpr std::int64_t wealth = 1'000'000;
+
+/// The three kinds of replica identity. Columns stand in another order than fields, and some are no fields at all;
+/// notes, histories and books are stored outside of their rows, so that an update that leaves them alone leaves them out.
+inline constexpr const char* schema = R"sql(
+  CREATE TABLE account (
+    note text,
+    balance bigint NOT NULL,
+    touched bigint NOT NULL DEFAULT 0,
+    open boolean NOT NULL DEFAULT true,
+    id bigint PRIMARY KEY,
+    owner text NOT NULL);
+  ALTER TABLE account ALTER note SET STORAGE EXTERNAL;
+
+  CREATE TABLE position (
+    owner text NOT NULL,
+    symbol text NOT NULL,
+    amount bigint NOT NULL,
+    cost numeric,
+    history text NOT NULL) WITH (toast_tuple_target = 128);  -- beside a long history, a long owner leaves the row as well
+  ALTER TABLE position ALTER history SET STORAGE EXTERNAL, ALTER owner SET STORAGE EXTERNAL;
+  CREATE UNIQUE INDEX position_key ON position (symbol, owner);
+  ALTER TABLE position REPLICA IDENTITY USING INDEX position_key;
+
+  CREATE TABLE quote (
+    venue text,
+    symbol text,
+    level integer,
+    token bigint NOT NULL,
+    touched bigint NOT NULL DEFAULT 0,
+    price numeric NOT NULL,
+    book text,
+    PRIMARY KEY (venue, symbol, level) DEFERRABLE INITIALLY DEFERRED);
+  ALTER TABLE quote ALTER book SET STORAGE EXTERNAL;
+  ALTER TABLE quote REPLICA IDENTITY FULL;
+
+  CREATE TABLE journal (entry text);  -- which nobody follows
+  CREATE PUBLICATION pub FOR TABLE account, position, quote;
+
+  -- Text that does not compress, 32 characters a piece.
+  CREATE FUNCTION ballast(seed bigint, pieces bigint) RETURNS text LANGUAGE sql AS
+    $$ SELECT string_agg(md5(seed || '/' || piece), '') FROM generate_series(1, pieces) AS piece $$;
+
+  INSERT INTO account (id, owner, balance) VALUES (0, 'Alice', 1000000);
+)sql";
+
+}  // namespace model

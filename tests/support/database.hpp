@@ -1,0 +1,109 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <future>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/options.hpp>
+#include <btreemapped/replicator.hpp>
+#include <btreemapped/status.hpp>
+
+#include "support/conninfo.hpp"
+#include "support/server.hpp"
+#include "support/sql.hpp"
+#include "support/threads.hpp"
+
+namespace test {
+
+/// A new database with a name of its own, dropped at the end with all who are still connected to it.
+class Database {
+ public:
+  /// `clauses` go to CREATE DATABASE.
+  explicit Database(const std::string& clauses = {})
+      : name_("btreemapped_" + std::to_string((std::uint64_t{std::random_device{}()} << 32U) | std::random_device{}())),
+        administrator_(server_dsn()),
+        dsn_(create(clauses)),
+        session_(dsn_) {}
+
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  ~Database() {
+    try {
+      // A walsender is not ended by FORCE, and its slot is in the way.
+      end_sessions("backend_type = 'walsender'");
+      administrator_.exec("DROP DATABASE " + name_ + " WITH (FORCE)");
+    } catch (const std::exception& error) {
+      std::fputs(("a database is left behind: " + std::string{error.what()} + "\n").c_str(), stderr);
+    }
+  }
+
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// A connection string for it.
+  [[nodiscard]] const std::string& dsn() const noexcept { return dsn_; }
+
+  void exec(const std::string& sql) { session_.exec(sql); }
+  std::vector<SqlRow> rows(const std::string& sql) { return session_.rows(sql); }
+  std::string value(const std::string& sql) { return session_.value(sql); }
+  btreemapped::Lsn position() { return session_.position(); }
+
+  /// Options that follow this database by the publication "pub", and try again soon.
+  [[nodiscard]] btreemapped::Options options() const {
+    btreemapped::Options options;
+    options.connection = dsn_;
+    options.publication = "pub";
+    options.shortest_backoff = std::chrono::milliseconds{5};
+    options.longest_backoff = std::chrono::milliseconds{100};
+    return options;
+  }
+
+  /// Returns when all that was committed so far is visible in the replicas.
+  void catch_up(const btreemapped::Replicator& replicator) {
+    const btreemapped::Lsn target = position();
+    if (replicator.wait_for(target, patience)) return;
+    const btreemapped::Status status = replicator.status();
+    throw std::runtime_error("the replicas are at " + to_string(status.applied) + " and not at " + to_string(target) + ", " +
+                             std::string{to_string(status.state)} + ": " + status.last_error);
+  }
+
+  /// Ends the sessions of this database for which a condition on pg_stat_activity holds; returns how many, when they
+  /// have ended.
+  int end_sessions(const std::string& condition) {
+    return std::stoi(administrator_.value("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = '" +
+                                          name_ + "' AND " + condition));
+  }
+
+ private:
+  std::string create(const std::string& clauses) {
+    administrator_.exec("CREATE DATABASE " + name_ + " TEMPLATE template0 " + clauses);
+    return with_parts(server_dsn(), {{"dbname", name_}});
+  }
+
+  std::string name_;
+  Sql administrator_;
+  std::string dsn_;
+  Sql session_;
+};
+
+/// Waits for the first complete copy, and throws what prevented it.
+inline void wait_until_synced(const btreemapped::Replicator& replicator) {
+  const std::shared_future<void> synced = replicator.synced();
+  if (synced.wait_for(patience) == std::future_status::ready) return synced.get();
+  const btreemapped::Status status = replicator.status();
+  throw std::runtime_error("not synced, but " + std::string{to_string(status.state)} + ": " + status.last_error);
+}
+
+/// Starts and waits for the first complete copy.
+inline void start_and_sync(btreemapped::Replicator& replicator) {
+  replicator.start();
+  wait_until_synced(replicator);
+}
+
+}  // namespace test
