@@ -87,7 +87,10 @@ struct TableToJudge {
   for (const PublicationShape& publication : context.server.publications) {
     if (publication.exists) continue;
     const std::string tail = list.empty() ? "" : " FOR TABLE " + sql::comma_separated(list, std::identity{});
-    out.push_back({Problem::Severity::error, {}, {}, "there is no publication " + publication.name,
+    out.push_back({Problem::Severity::error,
+                   {},
+                   {},
+                   "there is no publication " + publication.name,
                    "CREATE PUBLICATION " + sql::identifier(publication.name) + tail +
                        (partitioned ? " WITH (publish_via_partition_root = true);" : ";")});
   }

@@ -122,7 +122,7 @@ class Writer {
         {5, &Writer::write_notes},
         {3, &Writer::touch_accounts},
 
-        {9, &Writer::buy},
+        {15, &Writer::buy},
         {6, &Writer::sell},
         {3, &Writer::levy_on_positions},
         {3, &Writer::close_positions},
@@ -399,7 +399,8 @@ class Writer {
   std::int64_t id() { return number(-40, 40) + (one_in(5) ? 500 : 0); }
   std::int64_t money() { return number(1, 500); }
   std::string owner() {
-    return pick({"'Alice'", "'Bob'", "'Charlie'", "'Dörte O''Neill'", "'Every heir of the late Archibald Featherstonehaugh the Elder'"});
+    return pick({"'Alice'", "'Bob'", "'Dörte O''Neill'", "'the friends and neighbours of the waterworks at Lower Slaughter'",
+                 "'every heir of the late Archibald Featherstonehaugh the Elder'"});
   }
   std::string symbol() { return pick({"'AAA'", "'BB'", "'BBB'", "'CCC'", "'D'", "'E'"}); }
   std::string venue() { return pick({"'Oslo'", "'Rome'"}); }

@@ -98,3 +98,14 @@ TEST_CASE("a deleted row gives nothing to one that is inserted in its place", "[
   fixture.store.publish(fixture.table, std::move(changes));
   CHECK(fixture.rows() == "1 b, tt, aa; 2 body 2, title 2, appendix 2; ");
 }
+
+TEST_CASE("a row that borrows is told apart by what it has borrowed, when the identity changes meanwhile", "[typed_delta]") {
+  Fixture fixture;
+  auto changes = fixture.table.change('d');
+  REQUIRE_FALSE(changes.update({1, unchanged, "x", unchanged}));
+  changes.use(fixture.table.map('f'));
+  REQUIRE_FALSE(changes.update_by_old_row({2, "body 2", "title 2", "appendix 2"}, {1, "body 2", "x", "appendix 2"}));
+  REQUIRE_FALSE(changes.update_by_old_row({1, "body 1", "x", "appendix 1"}, {2, unchanged, "y", unchanged}));
+  fixture.store.publish(fixture.table, std::move(changes));
+  CHECK(fixture.rows() == "1 body 2, x, appendix 2; 2 body 1, y, appendix 1; ");
+}

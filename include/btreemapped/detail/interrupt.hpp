@@ -79,7 +79,8 @@ class Interrupt {
       if (!interrupt_ || ::getpid() != interrupt_->owner_) return;
       const std::lock_guard lock{interrupt_->mutex_};
       auto& sockets = interrupt_->sockets_;
-      if (const auto found = std::find(sockets.begin(), sockets.end(), fd_); found != sockets.end()) sockets.erase(found);
+      if (const auto found = std::find(sockets.begin(), sockets.end(), fd_); found != sockets.end())
+        sockets.erase(found);
     }
 
    private:

@@ -2,12 +2,13 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -33,34 +34,37 @@ class Mailbox {
   void post(Letter letter) {
     const std::lock_guard lock(mutex_);
     letters_.push_back(std::move(letter));
-    waiting_.store(true, std::memory_order_release);
+    waiting_.store(letters_.size(), std::memory_order_release);
     const std::uint64_t one = 1;
     [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
   }
 
-  /// Runs what has come, in order. One load when nothing has.
+  /// Runs what has come, in order. One load when nothing has. What a letter throws is thrown, and those behind it wait on.
   void open() {
-    if (!waiting_.load(std::memory_order_acquire)) return;
-    std::vector<Letter> letters;
-    {
-      const std::lock_guard lock(mutex_);
-      // Under the lock, so that the descriptor is readable exactly while a letter waits.
-      std::uint64_t count = 0;
-      [[maybe_unused]] const auto got = ::read(fd_, &count, sizeof count);
-      letters.swap(letters_);
-      waiting_.store(false, std::memory_order_release);
-    }
-    for (const Letter& letter : letters) letter();
+    for (std::size_t left = waiting_.load(std::memory_order_acquire); left != 0; --left) take_first()();
   }
 
   /// Readable while a letter waits.
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
  private:
+  Letter take_first() {
+    const std::lock_guard lock(mutex_);
+    Letter letter = std::move(letters_.front());
+    letters_.pop_front();
+    waiting_.store(letters_.size(), std::memory_order_release);
+    if (letters_.empty()) {
+      // Under the lock, so that the descriptor is readable exactly while a letter waits.
+      std::uint64_t count = 0;
+      [[maybe_unused]] const auto got = ::read(fd_, &count, sizeof count);
+    }
+    return letter;
+  }
+
   int fd_;
   std::mutex mutex_;
-  std::vector<Letter> letters_;
-  std::atomic<bool> waiting_{false};
+  std::deque<Letter> letters_;
+  std::atomic<std::size_t> waiting_{0};
 };
 
 }  // namespace detail

@@ -27,6 +27,7 @@ class Notifier {
   void post(Event event) {
     if (!hook_) return;
     const std::lock_guard lock(mutex_);
+    if (closed_) return;
     if (event.kind == EventKind::copying) {
       for (auto queued = queue_.rbegin(); queued != queue_.rend(); ++queued) {
         if (queued->kind != EventKind::copying) break;
@@ -64,7 +65,7 @@ class Notifier {
     }
   }
 
-  /// Lets run() end after what is queued.
+  /// Lets run() end after what is queued; nothing is told after that.
   void close() {
     const std::lock_guard lock(mutex_);
     closed_ = true;

@@ -83,7 +83,7 @@ class TypedDelta final : public Delta {
       auto node = entries_.extract(entries_.begin());
       Entry& entry = node.mapped();
       if (entry.rows.empty()) {
-        if (entry.base_held) steps_.push_back({Action::erase, entry.base, {}, {}});
+        if (entry.base_gone) steps_.push_back({Action::erase, entry.base, {}, {}});
         continue;
       }
       // An equal key may be spelled anew (numeric 1.0 and 1.00); the entry has the spelling that came first.
@@ -190,18 +190,30 @@ class TypedDelta final : public Delta {
     std::bitset<fields> compared;
     if (const Failure failure = image.decode_identity(map, wanted, compared)) return failure;
     for (Staged& staged : entry.rows) {
-      if (!matches(staged.row, wanted, compared)) continue;
+      if (!matches(staged, wanted, compared)) continue;
       held.staged = &staged;
       return {};
     }
-    return entry.shows_base() && matches(entry.base->second, wanted, compared) ? Failure{}
-                                                                               : Failure{Errc::row_not_held};
+    return entry.shows_base() && matches(entry.base->second, wanted, compared) ? Failure{} : Failure{Errc::row_not_held};
   }
 
   static bool matches(const Row& row, const Row& wanted, const std::bitset<fields>& compared) {
+    return matches(wanted, compared, [&](auto index) -> const auto& { return field_at<index>(row); });
+  }
+
+  static bool matches(const Staged& staged, const Row& wanted, const std::bitset<fields>& compared) {
+    return matches(wanted, compared, [&](auto index) -> const auto& {
+      if constexpr (lends)
+        if (staged.loan.values[index]) return field_at<index>(std::as_const((*staged.loan.lender)->second));
+      return field_at<index>(staged.row);
+    });
+  }
+
+  template <class Get>
+  static bool matches(const Row& wanted, const std::bitset<fields>& compared, const Get& get) {
     bool same = true;
     for_each_field_index<Row>([&](auto index) {
-      if (same && compared[index]) same = same_value(field_at<index>(row), field_at<index>(wanted));
+      if (same && compared[index]) same = same_value(get(index), field_at<index>(wanted));
     });
     return same;
   }

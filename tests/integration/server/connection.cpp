@@ -76,9 +76,7 @@ constexpr std::pair<std::string_view, std::string_view> pinned[] = {
     {"client_min_messages", "error"},
 };
 
-std::string setting_query(std::string_view name) {
-  return "SELECT current_setting('" + std::string{name} + "')";
-}
+std::string setting_query(std::string_view name) { return "SELECT current_setting('" + std::string{name} + "')"; }
 
 /// A role of `db` with all the unfriendly settings, half of them by way of the database.
 std::string make_unfriendly_role(Database& db) {

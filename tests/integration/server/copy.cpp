@@ -105,8 +105,9 @@ TEST_CASE("a copy under the slot's snapshot has exactly the rows committed befor
 
 TEST_CASE("a copy gives each row with its newline and tells their number") {
   Database db;
-  db.exec("CREATE TABLE public.lines (id int PRIMARY KEY, v text);"
-          "INSERT INTO public.lines SELECT i, repeat(E'x\\n', i) FROM generate_series(1, 5000) i");
+  db.exec(
+      "CREATE TABLE public.lines (id int PRIMARY KEY, v text);"
+      "INSERT INTO public.lines SELECT i, repeat(E'x\\n', i) FROM generate_series(1, 5000) i");
   Copier copier{db.dsn()};
   std::uint64_t lines = 0;
   bool complete = true;
@@ -163,7 +164,9 @@ TEST_CASE("what a copy's callback throws reaches the caller") {
 
 TEST_CASE("an error in the midst of a copy names the table and no value") {
   Database db;
-  db.exec("CREATE TABLE public.texts (id int PRIMARY KEY, v text); INSERT INTO public.texts VALUES (1, '7'), (2, 'SECRET')");
+  db.exec(
+      "CREATE TABLE public.texts (id int PRIMARY KEY, v text); INSERT INTO public.texts VALUES (1, '7'), (2, "
+      "'SECRET')");
   Copier copier{db.dsn()};
   CopySource failing = source("texts");
   failing.row_filter = "(v::int = 7)";
@@ -250,8 +253,9 @@ TEST_CASE("the guard notices an ALTER that changes values and not the type") {
 TEST_CASE("the guard notices two columns that swapped their names") {
   Database db;
   make_tables(db);
-  CHECK_THAT(finding_after(db, "ALTER TABLE public.a RENAME id TO x; ALTER TABLE public.a RENAME v TO id; "
-                               "ALTER TABLE public.a RENAME x TO v")
+  CHECK_THAT(finding_after(db,
+                           "ALTER TABLE public.a RENAME id TO x; ALTER TABLE public.a RENAME v TO id; "
+                           "ALTER TABLE public.a RENAME x TO v")
                  .what,
              ContainsSubstring("altered"));
 }
@@ -316,13 +320,14 @@ TEST_CASE("the guard names every table that cannot be locked or read") {
   Database db;
   make_tables(db);
   const std::string role = db.add_role("REPLICATION");
-  db.exec("GRANT SELECT ON public.a TO " + role + "; CREATE TABLE public.c (id int PRIMARY KEY, v int); "
-          "GRANT SELECT ON public.c TO " + role);
+  db.exec("GRANT SELECT ON public.a TO " + role +
+          "; CREATE TABLE public.c (id int PRIMARY KEY, v int); "
+          "GRANT SELECT ON public.c TO " +
+          role);
   Copier copier{db.dsn(role)};
   auto holder = test::connect(db.dsn());
   holder.exec("BEGIN; LOCK TABLE public.a");
-  const GuardReport report =
-      copier.guard({source("a"), source("b"), source("c")}, std::chrono::milliseconds{50});
+  const GuardReport report = copier.guard({source("a"), source("b"), source("c")}, std::chrono::milliseconds{50});
   REQUIRE(report.findings.size() == 2);
   CHECK(report.findings[0].table == 0);
   CHECK(report.findings[0].sqlstate == "55P03");

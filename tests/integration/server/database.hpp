@@ -71,7 +71,9 @@ class Database {
   }
 
   /// Runs statements as the superuser, each in a transaction of its own unless they say otherwise.
-  sql::Rows exec(const std::string& statements) { return session_->exec(statements, "a statement of the test", soon()); }
+  sql::Rows exec(const std::string& statements) {
+    return session_->exec(statements, "a statement of the test", soon());
+  }
 
   /// The first column of the first row.
   std::string value(const std::string& query) { return exec(query).string(0, 0); }

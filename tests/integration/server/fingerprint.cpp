@@ -88,8 +88,9 @@ TEST_CASE("changed columns change the fingerprint") {
   CHECK(watched.changes("ALTER TABLE public.t ALTER w TYPE bigint"));
   CHECK(watched.changes("ALTER TABLE public.t ALTER w SET NOT NULL"));
   CHECK(watched.changes("ALTER TABLE public.t ALTER w DROP NOT NULL"));
-  CHECK(watched.changes("ALTER TABLE public.t RENAME w TO x; ALTER TABLE public.t RENAME v TO w; "
-                        "ALTER TABLE public.t RENAME x TO v"));
+  CHECK(
+      watched.changes("ALTER TABLE public.t RENAME w TO x; ALTER TABLE public.t RENAME v TO w; "
+                      "ALTER TABLE public.t RENAME x TO v"));
   CHECK(watched.changes("ALTER TABLE public.t DROP w; ALTER TABLE public.t ADD w int DEFAULT 7"));
 }
 
@@ -106,8 +107,9 @@ TEST_CASE("columns of others that come and go change only the fingerprint of the
 
 TEST_CASE("a renamed, moved or re-created table changes the fingerprint") {
   Watched watched;
-  CHECK(watched.changes("DROP TABLE public.t; CREATE TABLE public.t (id int PRIMARY KEY, v text, w int, other int); "
-                        "ALTER PUBLICATION pub ADD TABLE public.t"));
+  CHECK(
+      watched.changes("DROP TABLE public.t; CREATE TABLE public.t (id int PRIMARY KEY, v text, w int, other int); "
+                      "ALTER PUBLICATION pub ADD TABLE public.t"));
   CHECK(watched.changes("ALTER TABLE public.t RENAME TO u"));
   CHECK(watched.fingerprint().empty());
   CHECK(watched.changes("ALTER TABLE public.u RENAME TO t"));

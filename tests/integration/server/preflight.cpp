@@ -17,11 +17,11 @@
 #include "integration/server/database.hpp"
 
 using btreemapped::SchemaError;
+using btreemapped::SqlType;
 using btreemapped::detail::ColumnShape;
 using btreemapped::detail::FieldNeed;
 using btreemapped::detail::Problem;
 using btreemapped::detail::ServerShape;
-using btreemapped::SqlType;
 using btreemapped::detail::TableName;
 using btreemapped::detail::TableToJudge;
 using btreemapped::detail::sql::TableFacts;
@@ -136,8 +136,9 @@ TEST_CASE("a missing publication is found") {
 
 TEST_CASE("a missing publication of a partitioned table is made for its own name") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
-                    "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
+      "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT");
   preflight.expect("there is no publication pub");
 }
 
@@ -179,57 +180,64 @@ TEST_CASE("a view is not a table") {
 
 TEST_CASE("a table that is not published is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE TABLE public.child () INHERITS (public.t);"
-                    "CREATE PUBLICATION pub");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE TABLE public.child () INHERITS (public.t);"
+      "CREATE PUBLICATION pub");
   preflight.expect("does not publish it");
   CHECK(preflight.db.value("SELECT count(*) FROM pg_publication_tables") == "1");
 }
 
 TEST_CASE("a partitioned table that is not published is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
-                    "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT; CREATE PUBLICATION pub");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
+      "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT; CREATE PUBLICATION pub");
   preflight.expect("does not publish it");
 }
 
 TEST_CASE("a publication that leaves out operations is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text);"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish = 'insert, update')");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text);"
+      "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish = 'insert, update')");
   preflight.expect("delete, truncate");
 }
 
 TEST_CASE("operations published for another table do not count") {
   Preflight preflight;
   preflight.publications = {"pub", "other"};
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE TABLE public.u (id int PRIMARY KEY);"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish = 'insert');"
-                    "CREATE PUBLICATION other FOR TABLE public.u");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE TABLE public.u (id int PRIMARY KEY);"
+      "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish = 'insert');"
+      "CREATE PUBLICATION other FOR TABLE public.u");
   preflight.expect("update, delete, truncate");
 }
 
 TEST_CASE("two publications may share the operations of a table") {
   Preflight preflight;
   preflight.publications = {"pub", "other"};
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text);"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish = 'insert, update');"
-                    "CREATE PUBLICATION other FOR ALL TABLES WITH (publish = 'delete, truncate')");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text);"
+      "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish = 'insert, update');"
+      "CREATE PUBLICATION other FOR ALL TABLES WITH (publish = 'delete, truncate')");
   CHECK(preflight.problems().empty());
 }
 
 TEST_CASE("a partitioned table published by its partitions is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
-                    "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT; CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
+      "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT; CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("names of its partitions");
 }
 
 TEST_CASE("a partition published as its root is found") {
   Preflight preflight;
   preflight.name = {"public", "leaf"};
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
-                    "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT;"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
+      "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT;"
+      "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
   preflight.expect_only("under the name of public.t");
 }
 
@@ -237,17 +245,19 @@ TEST_CASE("a partition that one publication lists and another publishes as its r
   Preflight preflight;
   preflight.name = {"public", "leaf"};
   preflight.publications = {"pub", "root_pub"};
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
-                    "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT; CREATE PUBLICATION pub FOR TABLE public.leaf;"
-                    "CREATE PUBLICATION root_pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
+      "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT; CREATE PUBLICATION pub FOR TABLE public.leaf;"
+      "CREATE PUBLICATION root_pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
   preflight.expect_only("under the name of public.t");
 }
 
 TEST_CASE("a partition published under its own name fits") {
   Preflight preflight;
   preflight.name = {"public", "leaf"};
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
-                    "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT; CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
+      "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT; CREATE PUBLICATION pub FOR TABLE public.t");
   CHECK(preflight.problems().empty());
 }
 
@@ -259,8 +269,9 @@ TEST_CASE("a missing column is found") {
 
 TEST_CASE("a column outside the publication's column list is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE TABLE public.u (id int PRIMARY KEY);"
-                    "CREATE PUBLICATION pub FOR TABLE public.t (id) WHERE (id > 5), public.u");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE TABLE public.u (id int PRIMARY KEY);"
+      "CREATE PUBLICATION pub FOR TABLE public.t (id) WHERE (id > 5), public.u");
   preflight.row.pop_back();
   CHECK(preflight.problems().empty());
   const auto before = preflight.facts().shape.row_filter;
@@ -275,15 +286,17 @@ TEST_CASE("different column lists are found") {
   Preflight preflight;
   preflight.publications = {"pub", "other"};
   preflight.row.pop_back();
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE PUBLICATION pub FOR TABLE public.t (id);"
-                    "CREATE PUBLICATION other FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE PUBLICATION pub FOR TABLE public.t (id);"
+      "CREATE PUBLICATION other FOR TABLE public.t");
   preflight.expect("different column lists");
 }
 
 TEST_CASE("a generated column is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text GENERATED ALWAYS AS ('x') STORED);"
-                    "CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text GENERATED ALWAYS AS ('x') STORED);"
+      "CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("generated column");
 }
 
@@ -297,9 +310,10 @@ TEST_CASE("a generated column is found before a publication is created for it") 
 
 TEST_CASE("a type that the field cannot hold is found, named, and judged by what its domains are made of") {
   Preflight preflight;
-  preflight.db.exec("CREATE DOMAIN public.small AS int; CREATE DOMAIN public.smaller AS public.small;"
-                    "CREATE TABLE public.t (id public.smaller PRIMARY KEY, v numeric(10, 2));"
-                    "CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE DOMAIN public.small AS int; CREATE DOMAIN public.smaller AS public.small;"
+      "CREATE TABLE public.t (id public.smaller PRIMARY KEY, v numeric(10, 2));"
+      "CREATE PUBLICATION pub FOR TABLE public.t");
   CHECK(preflight.problems().empty());
   preflight.row[1] = {"v", "std::int32_t", integer, true, false};
   preflight.expect_only("numeric(10,2)");
@@ -344,8 +358,9 @@ TEST_CASE("a table without any unique key is found") {
 
 TEST_CASE("a table without primary key and with an index for its identity is given one") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int NOT NULL, v text, o int NOT NULL UNIQUE);"
-                    "ALTER TABLE public.t REPLICA IDENTITY USING INDEX t_o_key; CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int NOT NULL, v text, o int NOT NULL UNIQUE);"
+      "ALTER TABLE public.t REPLICA IDENTITY USING INDEX t_o_key; CREATE PUBLICATION pub FOR TABLE public.t");
   const auto found = preflight.problems();
   INFO(describe(found));
   REQUIRE(found.size() == 2);
@@ -357,7 +372,8 @@ TEST_CASE("a primary key on other columns does not make the key unique") {
   Preflight preflight;
   preflight.row[1] = {"o", "int", integer, false, true};
   preflight.row.erase(preflight.row.begin());
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, o int NOT NULL); CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, o int NOT NULL); CREATE PUBLICATION pub FOR TABLE public.t");
   const auto found = preflight.problems();
   INFO(describe(found));
   REQUIRE(found.size() == 2);
@@ -368,16 +384,18 @@ TEST_CASE("a primary key on other columns does not make the key unique") {
 TEST_CASE("partial, expression and invalid indexes do not make the key unique") {
   Preflight preflight;
   preflight.row = {{"o", "int", integer, false, true}};
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, o int NOT NULL);"
-                    "CREATE UNIQUE INDEX ON public.t (o) WHERE id > 0; CREATE UNIQUE INDEX ON public.t ((o + 1));"
-                    "ALTER TABLE public.t REPLICA IDENTITY FULL; CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, o int NOT NULL);"
+      "CREATE UNIQUE INDEX ON public.t (o) WHERE id > 0; CREATE UNIQUE INDEX ON public.t ((o + 1));"
+      "ALTER TABLE public.t REPLICA IDENTITY FULL; CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("no unique index");
 }
 
 TEST_CASE("columns that an index only includes do not belong to its key") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int NOT NULL, v text, UNIQUE (id) INCLUDE (v));"
-                    "ALTER TABLE public.t REPLICA IDENTITY USING INDEX t_id_v_key; CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int NOT NULL, v text, UNIQUE (id) INCLUDE (v));"
+      "ALTER TABLE public.t REPLICA IDENTITY USING INDEX t_id_v_key; CREATE PUBLICATION pub FOR TABLE public.t");
   CHECK(preflight.problems().empty());
   const auto shape = preflight.facts().shape;
   REQUIRE(shape.unique_indexes.size() == 1);
@@ -387,28 +405,32 @@ TEST_CASE("columns that an index only includes do not belong to its key") {
 
 TEST_CASE("a key column that may be NULL is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int UNIQUE, v text); ALTER TABLE public.t REPLICA IDENTITY FULL;"
-                    "CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int UNIQUE, v text); ALTER TABLE public.t REPLICA IDENTITY FULL;"
+      "CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("may be NULL");
 }
 
 TEST_CASE("a deferrable primary key is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY DEFERRABLE, v text); CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY DEFERRABLE, v text); CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("deferrable");
 }
 
 TEST_CASE("a replica identity of nothing is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); ALTER TABLE public.t REPLICA IDENTITY NOTHING;"
-                    "CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text); ALTER TABLE public.t REPLICA IDENTITY NOTHING;"
+      "CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("no replica identity");
   CHECK(preflight.facts().shape.replica_identity == 'd');
 }
 
 TEST_CASE("a unique index is proposed as the identity where there is no primary key") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int NOT NULL UNIQUE, v text); CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int NOT NULL UNIQUE, v text); CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("no replica identity");
   CHECK(preflight.facts().shape.replica_identity == 'i');
 }
@@ -416,41 +438,46 @@ TEST_CASE("a unique index is proposed as the identity where there is no primary 
 TEST_CASE("an identity without the key columns is found") {
   Preflight preflight;
   preflight.row[0].column = "k";
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, k int NOT NULL UNIQUE DEFERRABLE, v text);"
-                    "CREATE UNIQUE INDEX k_now ON public.t (k); CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, k int NOT NULL UNIQUE DEFERRABLE, v text);"
+      "CREATE UNIQUE INDEX k_now ON public.t (k); CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("does not carry the key column k");
   CHECK(preflight.facts().shape.replica_identity == 'i');
 }
 
 TEST_CASE("an identity whose index is gone is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE UNIQUE INDEX extra ON public.t (id);"
-                    "ALTER TABLE public.t REPLICA IDENTITY USING INDEX extra; DROP INDEX public.extra;"
-                    "CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE UNIQUE INDEX extra ON public.t (id);"
+      "ALTER TABLE public.t REPLICA IDENTITY USING INDEX extra; DROP INDEX public.extra;"
+      "CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("no replica identity");
 }
 
 TEST_CASE("a partition with a weaker identity than its table is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
-                    "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT;"
-                    "ALTER TABLE public.t REPLICA IDENTITY FULL;"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
+      "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT;"
+      "ALTER TABLE public.t REPLICA IDENTITY FULL;"
+      "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
   preflight.expect("partition public.leaf");
 }
 
 TEST_CASE("a full identity is proposed for a table and its partitions together") {
   Preflight preflight;
   preflight.row = {{"id", "int", integer, false, true}, {"k", "int", integer, false, true}};
-  preflight.db.exec("CREATE TABLE public.t (id int NOT NULL, k int NOT NULL, UNIQUE (id)) PARTITION BY RANGE (id);"
-                    "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT;"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int NOT NULL, k int NOT NULL, UNIQUE (id)) PARTITION BY RANGE (id);"
+      "CREATE TABLE public.leaf PARTITION OF public.t DEFAULT;"
+      "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
   preflight.expect("no replica identity");
 }
 
 TEST_CASE("an unlogged table is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE UNLOGGED TABLE public.t (id int PRIMARY KEY, v text); CREATE PUBLICATION pub FOR ALL TABLES");
+  preflight.db.exec(
+      "CREATE UNLOGGED TABLE public.t (id int PRIMARY KEY, v text); CREATE PUBLICATION pub FOR ALL TABLES");
   const auto found = preflight.problems();
   INFO(describe(found));
   REQUIRE_FALSE(found.empty());
@@ -461,9 +488,10 @@ TEST_CASE("an unlogged table is found") {
 
 TEST_CASE("an unlogged partition is found") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
-                    "CREATE UNLOGGED TABLE public.leaf PARTITION OF public.t DEFAULT;"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);"
+      "CREATE UNLOGGED TABLE public.leaf PARTITION OF public.t DEFAULT;"
+      "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
   preflight.expect("partition public.leaf");
 }
 
@@ -477,8 +505,10 @@ TEST_CASE("a right to read the table that is missing is found") {
 TEST_CASE("a right to read one column that is missing is found") {
   Preflight preflight;
   preflight.role = preflight.db.add_role("");
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text, secret text);"
-                    "GRANT SELECT (id) ON public.t TO " + preflight.role + "; CREATE PUBLICATION pub FOR TABLE public.t");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text, secret text);"
+      "GRANT SELECT (id) ON public.t TO " +
+      preflight.role + "; CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("may not read \"v\"");
 }
 
@@ -486,15 +516,18 @@ TEST_CASE("a right to use the schema that is missing is found") {
   Preflight preflight;
   preflight.role = preflight.db.add_role("");
   preflight.name = {"Private", "t"};
-  preflight.db.exec("CREATE SCHEMA \"Private\"; CREATE TABLE \"Private\".t (id int PRIMARY KEY, v text);"
-                    "GRANT SELECT ON \"Private\".t TO " + preflight.role + "; CREATE PUBLICATION pub FOR ALL TABLES");
+  preflight.db.exec(
+      "CREATE SCHEMA \"Private\"; CREATE TABLE \"Private\".t (id int PRIMARY KEY, v text);"
+      "GRANT SELECT ON \"Private\".t TO " +
+      preflight.role + "; CREATE PUBLICATION pub FOR ALL TABLES");
   preflight.expect("may not use its schema");
 }
 
 TEST_CASE("row level security that would hide rows is found") {
   Preflight preflight;
   preflight.role = preflight.db.add_role("");
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); GRANT SELECT ON public.t TO " + preflight.role +
+  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); GRANT SELECT ON public.t TO " +
+                    preflight.role +
                     "; ALTER TABLE public.t ENABLE ROW LEVEL SECURITY; CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("row level security");
 }
@@ -502,7 +535,8 @@ TEST_CASE("row level security that would hide rows is found") {
 TEST_CASE("row level security does not concern the owner unless it is forced") {
   Preflight preflight;
   preflight.role = preflight.db.add_role("");
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); ALTER TABLE public.t OWNER TO " + preflight.role +
+  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); ALTER TABLE public.t OWNER TO " +
+                    preflight.role +
                     "; ALTER TABLE public.t ENABLE ROW LEVEL SECURITY; CREATE PUBLICATION pub FOR TABLE public.t");
   CHECK(preflight.problems().empty());
   preflight.db.exec("ALTER TABLE public.t FORCE ROW LEVEL SECURITY");
@@ -512,17 +546,19 @@ TEST_CASE("row level security does not concern the owner unless it is forced") {
 
 TEST_CASE("a row filter over a table with long values is a warning") {
   Preflight preflight;
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text);"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WHERE (id > 5)");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text);"
+      "CREATE PUBLICATION pub FOR TABLE public.t WHERE (id > 5)");
   preflight.expect("filters rows", warning);
 }
 
 TEST_CASE("the row filters of several publications are joined by OR, and one without a filter lifts them") {
   Preflight preflight;
   preflight.publications = {"pub", "other"};
-  preflight.db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); INSERT INTO public.t SELECT generate_series(1, 9);"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WHERE (id < 3);"
-                    "CREATE PUBLICATION other FOR TABLE public.t WHERE (id > 8)");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text); INSERT INTO public.t SELECT generate_series(1, 9);"
+      "CREATE PUBLICATION pub FOR TABLE public.t WHERE (id < 3);"
+      "CREATE PUBLICATION other FOR TABLE public.t WHERE (id > 8)");
   const auto filter = preflight.facts().shape.row_filter;
   REQUIRE(filter);
   CHECK(preflight.db.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM public.t WHERE " + *filter) == "1,2,9");
@@ -535,12 +571,14 @@ TEST_CASE("all problems of a table are found at once") {
   Preflight preflight;
   preflight.role = preflight.db.add_role("");
   preflight.row[1] = {"v", "int", integer, false, false};
-  preflight.db.exec("CREATE TABLE public.t (id text, v text); ALTER TABLE public.t REPLICA IDENTITY NOTHING;"
-                    "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish = 'insert')");
+  preflight.db.exec(
+      "CREATE TABLE public.t (id text, v text); ALTER TABLE public.t REPLICA IDENTITY NOTHING;"
+      "CREATE PUBLICATION pub FOR TABLE public.t WITH (publish = 'insert')");
   const auto found = preflight.problems();
   const std::string all = describe(found);
   CAPTURE(all);
-  for (const char* const part : {"update, delete, truncate", "may not read it", "column id: the column is text",
-                                 "column v: the column is text", "may be NULL", "no unique index", "no replica identity"})
+  for (const char* const part :
+       {"update, delete, truncate", "may not read it", "column id: the column is text", "column v: the column is text",
+        "may be NULL", "no unique index", "no replica identity"})
     CHECK_THAT(all, ContainsSubstring(part));
 }

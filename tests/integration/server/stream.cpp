@@ -250,7 +250,8 @@ TEST_CASE("an open transaction holds up slot creation until the lock timeout, an
   creator.join();
   REQUIRE(blockers.size() == 1);
   CHECK(blockers[0].pid == writer.backend_pid());
-  CHECK_THAT(describe(blockers), ContainsSubstring("pg_terminate_backend(" + std::to_string(writer.backend_pid()) + ")"));
+  CHECK_THAT(describe(blockers),
+             ContainsSubstring("pg_terminate_backend(" + std::to_string(writer.backend_pid()) + ")"));
   CHECK(sqlstate == "55P03");
   CHECK(retryable);
 }
@@ -321,7 +322,8 @@ TEST_CASE("a released snapshot can no longer be imported, and the lock timeout i
   stream.release_snapshot(soon());
   CHECK(stream.connection().exec("SHOW lock_timeout").text(0, 0) == "0");
   auto other = test::connect(db.dsn());
-  CHECK_THROWS(other.exec("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '" + created.snapshot + "'"));
+  CHECK_THROWS(
+      other.exec("BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '" + created.snapshot + "'"));
 }
 
 TEST_CASE("a stream brings what was committed after the slot, from Begin to Commit") {

@@ -35,7 +35,8 @@ class TableJudge {
       return std::move(out_);
     }
     if (shape_.kind != 'r' && shape_.kind != 'p') {
-      error({}, "it is not a table; views, foreign tables and sequences are not replicated", "name the table behind it");
+      error({}, "it is not a table; views, foreign tables and sequences are not replicated",
+            "name the table behind it");
       return std::move(out_);
     }
     check_log();
@@ -74,7 +75,9 @@ class TableJudge {
       error({}, "it is unlogged or temporary, so its changes are not in the write-ahead log", alter("SET LOGGED"));
     }
     for (const TableName& leaf : facts_.unlogged_leaves) {
-      error({}, "changes of its partition " + to_string(leaf) + ", an unlogged or foreign table, are not in the write-ahead log",
+      error({},
+            "changes of its partition " + to_string(leaf) +
+                ", an unlogged or foreign table, are not in the write-ahead log",
             "ALTER TABLE " + sql::identifier(leaf) + " SET LOGGED;");
     }
   }
@@ -104,14 +107,16 @@ class TableJudge {
     const std::string publication = "ALTER PUBLICATION " + sql::identifier(first_publication());
     const std::string via_root = publication + " SET (publish_via_partition_root = true);";
     if (facts_.published_as) {
-      error({}, "its rows are published under the name of " + to_string(*facts_.published_as) +
-                    ", the partitioned table that it belongs to",
+      error({},
+            "its rows are published under the name of " + to_string(*facts_.published_as) +
+                ", the partitioned table that it belongs to",
             "replicate that table instead");
     } else if (shape_.kind == 'p' && shape_.published_by_leaves) {
       error({}, "its rows are published under the names of its partitions", via_root);
     } else {
       error({}, "publication " + names + " does not publish it",
-            publication + " ADD TABLE " + std::string{only()} + table_ + ";" + (shape_.kind == 'p' ? " " + via_root : ""));
+            publication + " ADD TABLE " + std::string{only()} + table_ + ";" +
+                (shape_.kind == 'p' ? " " + via_root : ""));
     }
   }
 
@@ -128,8 +133,8 @@ class TableJudge {
     for (const Action& action : actions) {
       const bool published =
           std::any_of(context_.server.publications.begin(), context_.server.publications.end(), [&](const auto& each) {
-            return each.*action.published && std::find(facts_.publications.begin(), facts_.publications.end(), each.name) !=
-                                                 facts_.publications.end();
+            return each.*action.published && std::find(facts_.publications.begin(), facts_.publications.end(),
+                                                       each.name) != facts_.publications.end();
           });
       if (published) continue;
       if (!missing.empty()) missing += ", ";
@@ -160,7 +165,9 @@ class TableJudge {
             "GRANT SELECT " + (all ? "" : "(" + columns + ") ") + "ON " + table_ + " TO " + role + ";");
     }
     if (shape_.hidden_by_row_security) {
-      error({}, "row level security would hide rows from role " + context_.server.role + " in the copy, but not in the stream",
+      error({},
+            "row level security would hide rows from role " + context_.server.role +
+                " in the copy, but not in the stream",
             "ALTER ROLE " + role + " BYPASSRLS;");
     }
   }
@@ -169,18 +176,21 @@ class TableJudge {
     const ColumnShape* const column = shape_.find(need.column);
     if (column == nullptr) {
       const std::string type{need.expected.empty() ? "text" : need.expected};
-      return error(need.column, "there is no such column",
-                   "add it, name the struct's field as a column, or map it with column_name (the field holds " + type + ")");
+      return error(
+          need.column, "there is no such column",
+          "add it, name the struct's field as a column, or map it with column_name (the field holds " + type + ")");
     }
     const bool will_be_published = context_.creates_publication && column->generated;
     if (!column->published && (shape_.published || will_be_published)) check_unpublished(*column);
     if (need.accepts != nullptr && !need.accepts(column->type)) {
-      error(need.column, "the column is " + column->type.name + ", of which the field (" + std::string{need.expected} +
-                             ") cannot hold every value",
+      error(need.column,
+            "the column is " + column->type.name + ", of which the field (" + std::string{need.expected} +
+                ") cannot hold every value",
             "give the field a type for " + column->type.name + "; std::string takes any");
     }
     if (!need.optional && !need.key && !column->not_null) {
-      warn(need.column, "the column may be NULL, but the field is not std::optional; the first NULL would stop the replica",
+      warn(need.column,
+           "the column may be NULL, but the field is not std::optional; the first NULL would stop the replica",
            alter("ALTER COLUMN " + sql::identifier(need.column) + " SET NOT NULL"));
     }
   }
@@ -247,8 +257,9 @@ class TableJudge {
       error(name, "a key column may be NULL", alter("ALTER COLUMN " + sql::identifier(name) + " SET NOT NULL"));
     }
     if (!unique && deferrable) {
-      error({}, "the unique constraint on its key columns is deferrable, so that two rows may share a key for a while; "
-                "only their whole old rows tell them apart",
+      error({},
+            "the unique constraint on its key columns is deferrable, so that two rows may share a key for a while; "
+            "only their whole old rows tell them apart",
             set_identity("FULL"));
       return;
     }
@@ -263,9 +274,10 @@ class TableJudge {
     if (missing.empty()) return;
     const bool none = std::none_of(shape_.columns.begin(), shape_.columns.end(),
                                    [](const ColumnShape& column) { return column.in_identity; });
-    error({}, none ? "it has no replica identity, so updates and deletes do not say which row they mean"
-                   : "its replica identity does not carry the key column " + missing +
-                         ", so updates and deletes do not say which row they mean",
+    error({},
+          none ? "it has no replica identity, so updates and deletes do not say which row they mean"
+               : "its replica identity does not carry the key column " + missing +
+                     ", so updates and deletes do not say which row they mean",
           set_identity(remedy));
   }
 
@@ -300,8 +312,9 @@ class TableJudge {
     if (!shape_.row_filter || shape_.replica_identity == 'f') return;
     for (const FieldNeed& need : needs_) {
       if (std::find(facts_.toastable.begin(), facts_.toastable.end(), need.column) == facts_.toastable.end()) continue;
-      return warn(need.column, "the publication filters rows, and a row that comes into the filter by an update may lack "
-                               "the column's long values; the table would have to be copied again",
+      return warn(need.column,
+                  "the publication filters rows, and a row that comes into the filter by an update may lack "
+                  "the column's long values; the table would have to be copied again",
                   alter("REPLICA IDENTITY FULL"));
     }
   }

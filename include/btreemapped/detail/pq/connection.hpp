@@ -95,7 +95,8 @@ class Connection {
       if (left == 0) return;
       if (left < 0) throw_lost(doing);
       // The server may be unable to read before we do.
-      if ((wait(POLLIN | POLLOUT, doing, deadline) & POLLIN) != 0 && PQconsumeInput(connection_) == 0) throw_lost(doing);
+      if ((wait(POLLIN | POLLOUT, doing, deadline) & POLLIN) != 0 && PQconsumeInput(connection_) == 0)
+        throw_lost(doing);
     }
   }
 
@@ -144,7 +145,8 @@ class Connection {
 
   /// Throws for a connection that libpq has found broken: what the server said last, or else what libpq says.
   [[noreturn]] void throw_lost(std::string_view doing) {
-    if (connection_ == nullptr) throw ConnectionError(std::string{doing} + ": the connection is closed", {.retryable = true});
+    if (connection_ == nullptr)
+      throw ConnectionError(std::string{doing} + ": the connection is closed", {.retryable = true});
     const std::string said = PQerrorMessage(connection_);
     const bool ready = PQstatus(connection_) == CONNECTION_BAD || PQisBusy(connection_) == 0;
     const ResultPtr last{ready ? PQgetResult(connection_) : nullptr, &PQclear};
@@ -166,8 +168,7 @@ class Connection {
     }
     if (ready != 0) return ready;
     close();
-    throw ConnectionError(std::string{doing} + ": the server has not answered in time",
-                          {.retryable = true});
+    throw ConnectionError(std::string{doing} + ": the server has not answered in time", {.retryable = true});
   }
 
   void require_open(std::string_view doing) {
@@ -250,8 +251,9 @@ class Connection {
     const std::string doing = where();
     close();
     if (password_missing) {
-      throw ConnectionError(doing + ": the server wants a password; put it into the connection string or a password file",
-                            {.sqlstate = sqlstate});
+      throw ConnectionError(
+          doing + ": the server wants a password; put it into the connection string or a password file",
+          {.sqlstate = sqlstate});
     }
     sql::throw_server_error<ConnectionError>(doing, sqlstate, said);
   }

@@ -42,8 +42,9 @@ class SnapshotCopy {
   /// Throws: SchemaError with the table (sqlstate 55P03: somebody held it for `lock_timeout`), ConnectionError, StoppedError.
   void lock(const sql::CopySource& source, std::chrono::milliseconds lock_timeout, Deadline deadline) {
     const std::string doing = "cannot read table " + to_string(source.table);
-    connection_.send_query("SAVEPOINT one_table; SET LOCAL lock_timeout = " + std::to_string(lock_timeout.count()) + "; " +
-                               sql::lock_query(source) + "; SET LOCAL lock_timeout = 0; RELEASE SAVEPOINT one_table",
+    connection_.send_query("SAVEPOINT one_table; SET LOCAL lock_timeout = " + std::to_string(lock_timeout.count()) +
+                               "; " + sql::lock_query(source) +
+                               "; SET LOCAL lock_timeout = 0; RELEASE SAVEPOINT one_table",
                            doing, deadline);
     try {
       finish(doing, source.table, deadline);

@@ -74,9 +74,9 @@ class ReplicationStream {
       if (error.sqlstate() != "42501") throw;
       const Conninfo effective = effective_conninfo(conninfo);
       const std::string* const user = find_option(effective, "user");
-      throw ConnectionError(std::string{error.what()} + ": ALTER ROLE " +
-                                sql::identifier(user == nullptr ? "" : *user) + " REPLICATION;",
-                            {.sqlstate = error.sqlstate()});
+      throw ConnectionError(
+          std::string{error.what()} + ": ALTER ROLE " + sql::identifier(user == nullptr ? "" : *user) + " REPLICATION;",
+          {.sqlstate = error.sqlstate()});
     }
   }
 
@@ -105,9 +105,9 @@ class ReplicationStream {
     constexpr std::string_view doing = "cannot create the replication slot";
     check_slot_name(name);
     connection_.exec("SET lock_timeout = " + std::to_string(lock_timeout.count()), doing, deadline);
-    connection_.send_query("CREATE_REPLICATION_SLOT " + sql::identifier(name) +
-                               " TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')",
-                           doing, deadline);
+    connection_.send_query(
+        "CREATE_REPLICATION_SLOT " + sql::identifier(name) + " TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')", doing,
+        deadline);
     const sql::Rows rows = connection_.collect<SlotError>(doing, deadline);
     const auto point = rows.empty() ? std::nullopt : Lsn::parse(rows.text(0, 1));
     if (!point || rows.is_null(0, 2)) throw ProtocolError("CREATE_REPLICATION_SLOT gave no position or no snapshot");

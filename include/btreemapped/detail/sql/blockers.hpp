@@ -16,9 +16,9 @@ namespace sql {
 
 /// Who holds what one of our backends waits for.
 struct Blocker {
-  int pid = 0;                     ///< 0: a prepared transaction
-  std::string prepared{};          ///< its global identifier
-  std::string role{};              ///< these three are empty where our role may not know
+  int pid = 0;             ///< 0: a prepared transaction
+  std::string prepared{};  ///< its global identifier
+  std::string role{};      ///< these three are empty where our role may not know
   std::string application_name{};
   std::string state{};
 };

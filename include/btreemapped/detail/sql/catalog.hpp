@@ -242,7 +242,8 @@ inline void add_publication(TableFacts& facts, const Rows& rows, std::size_t row
       if (!leaves.flag(row, 4)) facts.weak_leaves.push_back(leaf);
     }
 
-    const auto fingerprints = read_fingerprints(transaction.query(fingerprint_query(names, publications)), names.size());
+    const auto fingerprints =
+        read_fingerprints(transaction.query(fingerprint_query(names, publications)), names.size());
     for (std::size_t n = 0; n < names.size(); ++n) out[n].shape.fingerprint = fingerprints[n];
     return out;
   });

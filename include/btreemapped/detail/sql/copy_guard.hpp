@@ -39,7 +39,8 @@ struct GuardReport {
 /// the snapshot: TRUNCATE and rewriting ALTERs do not honour snapshots and would make a copy silently empty. All tables
 /// are tried, so that one report names all that cannot be had. `second` is any other session on the same database.
 /// Throws: ConnectionError, StoppedError.
-[[nodiscard]] inline GuardReport guard_copy(pq::SnapshotCopy& copy, Session& second, std::span<const CopySource> sources,
+[[nodiscard]] inline GuardReport guard_copy(pq::SnapshotCopy& copy, Session& second,
+                                            std::span<const CopySource> sources,
                                             std::span<const std::string> publications,
                                             std::chrono::milliseconds lock_timeout, Deadline deadline) {
   GuardReport report;

@@ -23,7 +23,8 @@ struct CopySource {
 /// The rows that the stream would send too: of a plain table without those of its inheritance children, of a
 /// partitioned table those of all partitions; none that the publications' row filters leave out.
 [[nodiscard]] inline std::string select_source(const CopySource& source) {
-  std::string sql = "SELECT " + comma_separated(source.columns, [](const std::string& name) { return identifier(name); });
+  std::string sql =
+      "SELECT " + comma_separated(source.columns, [](const std::string& name) { return identifier(name); });
   sql += source.kind == 'p' ? " FROM " : " FROM ONLY ";
   sql += identifier(source.table);
   if (source.row_filter) sql += " WHERE " + *source.row_filter;

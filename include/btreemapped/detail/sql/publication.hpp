@@ -17,10 +17,9 @@ namespace sql {
 /// CREATE PUBLICATION for just these tables: no inheritance children, and partitioned tables under their own names.
 [[nodiscard]] inline std::string create_publication_sql(const std::string& name, std::span<const TableShape> tables) {
   return "CREATE PUBLICATION " + identifier(name) + " FOR TABLE " +
-         comma_separated(tables,
-                         [](const TableShape& shape) {
-                           return (shape.kind == 'p' ? "" : "ONLY ") + identifier(shape.table);
-                         }) +
+         comma_separated(
+             tables,
+             [](const TableShape& shape) { return (shape.kind == 'p' ? "" : "ONLY ") + identifier(shape.table); }) +
          " WITH (publish = 'insert, update, delete, truncate', publish_via_partition_root = true)";
 }
 

@@ -23,14 +23,14 @@ namespace sql {
     if (has_class(sqlstate, passing)) return true;
   if (sqlstate.empty()) return true;
   static constexpr std::string_view passing[] = {
-      "57P01",  // the server shuts down, or somebody ended our backend
-      "57P02",  // another backend crashed
-      "57P03",  // the server starts up
-      "57P05",  // idle session timeout
-      "57014",  // somebody cancelled the query
-      "55006",  // the slot is still held by a backend that has not noticed our absence
-      "55P03",  // lock timeout
-      "40001", "40P01",           // serialization failure, deadlock
+      "57P01",           // the server shuts down, or somebody ended our backend
+      "57P02",           // another backend crashed
+      "57P03",           // the server starts up
+      "57P05",           // idle session timeout
+      "57014",           // somebody cancelled the query
+      "55006",           // the slot is still held by a backend that has not noticed our absence
+      "55P03",           // lock timeout
+      "40001", "40P01",  // serialization failure, deadlock
       "25P03", "25P04",  // a timeout ended the transaction
   };
   for (const std::string_view each : passing)

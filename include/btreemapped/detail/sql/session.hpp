@@ -6,12 +6,12 @@
 #include <type_traits>
 #include <utility>
 
+#include <sys/types.h>
+#include <unistd.h>
 #include <pqxx/connection>
 #include <pqxx/except>
 #include <pqxx/result>
 #include <pqxx/transaction>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include <btreemapped/detail/interrupt.hpp>
 #include <btreemapped/detail/sql/rows.hpp>
@@ -84,8 +84,8 @@ class Session {
   auto in_transaction(std::string_view doing, Function&& f) {
     return guarded(doing, [&] {
       pqxx::work work{*connection_};
-      const pqxx::result pid =
-          work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; " + settings_ + "SELECT pg_catalog.pg_backend_pid()");
+      const pqxx::result pid = work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; " + settings_ +
+                                         "SELECT pg_catalog.pg_backend_pid()");
       // libpqxx 6 opens a lost connection again by itself, behind the back of Interrupt.
       if (pid[0][0].as<int>() != backend_pid_) throw pqxx::broken_connection{"the connection is lost"};
       Transaction transaction{work};

@@ -1,0 +1,207 @@
+// G4: what cannot be represented faithfully stops its table, and says why; the others go on.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <btreemapped.hpp>
+
+#include "support/database.hpp"
+#include "support/event_log.hpp"
+
+namespace unfaithful_values_test {
+
+enum class Mood { bad, good };
+
+struct Item {
+  std::int32_t id;
+  std::string name;
+
+  friend bool operator==(const Item&, const Item&) = default;
+};
+
+struct Moment {
+  std::int32_t id;
+  std::chrono::sys_time<std::chrono::microseconds> at;
+
+  friend bool operator==(const Moment&, const Moment&) = default;
+};
+
+struct Person {
+  std::int32_t id;
+  Mood mood;
+
+  friend bool operator==(const Person&, const Person&) = default;
+};
+
+}  // namespace unfaithful_values_test
+
+template <>
+struct btreemapped::codec<unfaithful_values_test::Mood> {
+  static Errc decode(std::string_view text, unfaithful_values_test::Mood& out) {
+    using unfaithful_values_test::Mood;
+    if (text != "bad" && text != "good") return Errc::invalid_text;
+    out = text == "bad" ? Mood::bad : Mood::good;
+    return Errc::ok;
+  }
+};
+
+namespace unfaithful_values_test {
+
+using btreemapped::EventKind;
+using btreemapped::Lsn;
+using btreemapped::TableState;
+using Catch::Matchers::ContainsSubstring;
+
+/// Follows a table of Row called items, and the table others.
+template <class Row>
+struct Follower {
+  Follower(test::Database& db, const std::string& definition) : database(db) {
+    database.exec(definition +
+                  "; CREATE TABLE others (id int PRIMARY KEY, name text NOT NULL); CREATE PUBLICATION pub FOR TABLE items, others");
+    btreemapped::Options options = database.options();
+    options.on_event = log.hook();
+    replicator.emplace(options);
+    items.emplace(replicator->template add_replica<Row, 1>("items"));
+    others.emplace(replicator->template add_replica<Item, 1>("others"));
+    test::start_and_sync(*replicator);
+  }
+
+  /// A transaction over both tables, the first of which must fail by it at this column while the second goes on.
+  void must_fail_by(const std::string& sql, const std::string& column) {
+    const std::vector<Row> before = items->to_vector();
+    const Lsn start = database.position();
+    database.exec(sql + "; INSERT INTO others VALUES (1, 'same transaction')");
+    const Lsn end = database.position();
+    database.exec("INSERT INTO others VALUES (2, 'later'); DELETE FROM items");
+    database.catch_up(*replicator);
+
+    const btreemapped::Event event = log.wait_for(EventKind::table_failed);
+    CHECK(event.table == "public.items");
+    CHECK_THAT(event.message, ContainsSubstring("public.items, column " + column));
+    CHECK(event.lsn >= start);
+    CHECK(event.lsn < end);
+    CHECK_THAT(event.message, ContainsSubstring(to_string(event.lsn)));
+    const btreemapped::TableStatus status = replicator->status().tables.at(0);
+    CHECK(status.state == TableState::failed);
+    CHECK(status.stale_for > std::chrono::nanoseconds{0});
+    CHECK_THAT(status.last_error, ContainsSubstring("public.items, column " + column));
+    CHECK_THAT(status.last_error, ContainsSubstring(to_string(event.lsn)));
+
+    CHECK(items->to_vector() == before);
+    CHECK(items->state() == TableState::failed);
+    CHECK(items->lsn() <= event.lsn);
+    CHECK(others->to_vector() == std::vector<Item>{{1, "same transaction"}, {2, "later"}});
+    CHECK(others->state() == TableState::live);
+    CHECK(replicator->status().reconnects == 0);
+  }
+
+  test::Database& database;
+  test::EventLog log;
+  std::optional<btreemapped::Replicator> replicator;
+  std::optional<btreemapped::Replica<Row, 1>> items;
+  std::optional<btreemapped::Replica<Item, 1>> others;
+};
+
+TEST_CASE("NULL for a field that is not optional stops its table alone", "[G4]") {
+  test::Database database;
+  Follower<Item> follower(database, "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'a')");
+  follower.must_fail_by("INSERT INTO items VALUES (2, 'b'), (3, NULL)", "name");
+}
+
+TEST_CASE("an update to NULL for a field that is not optional stops its table alone", "[G4]") {
+  test::Database database;
+  Follower<Item> follower(database, "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'a')");
+  follower.must_fail_by("UPDATE items SET name = NULL", "name");
+}
+
+TEST_CASE("a moment beyond what the clock can count stops its table alone", "[G4]") {
+  test::Database database;
+  Follower<Moment> follower(database, "CREATE TABLE items (id int PRIMARY KEY, at timestamptz NOT NULL); INSERT INTO items VALUES (1, 'epoch')");
+  follower.must_fail_by("INSERT INTO items VALUES (2, '294276-12-31 00:00:00Z')", "at");
+}
+
+TEST_CASE("bytes that the server cannot send as UTF-8 leave the last commit in place until they are gone", "[G4][G5]") {
+  test::Database database("ENCODING 'SQL_ASCII' LOCALE 'C'");
+  Follower<Item> follower(database, "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, 'a')");
+  database.exec("INSERT INTO items VALUES (2, E'\\xE4')");
+  static_cast<void>(follower.log.wait_for(EventKind::stale, 2));
+  CHECK(follower.items->to_vector() == std::vector<Item>{{1, "a"}});
+  CHECK(follower.items->state() != TableState::live);
+  CHECK_THAT(follower.replicator->status().last_error, ContainsSubstring("22021"));
+  database.exec("UPDATE items SET name = 'b' WHERE id = 2");
+  static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
+  CHECK(follower.items->to_vector() == std::vector<Item>{{1, "a"}, {2, "b"}});
+}
+
+TEST_CASE("bytes that the server cannot send as UTF-8 fail the first copy", "[G4][G1]") {
+  test::Database database("ENCODING 'SQL_ASCII' LOCALE 'C'");
+  database.exec(
+      "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (2, E'\\xE4');"
+      "CREATE PUBLICATION pub FOR TABLE items");
+  btreemapped::Replicator replicator(database.options());
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  try {
+    test::start_and_sync(replicator);
+    FAIL("bytes that are not text were copied");
+  } catch (const btreemapped::Error& error) {
+    CHECK(error.sqlstate() == "22021");
+    CHECK_THAT(error.what(), ContainsSubstring("items"));
+  }
+}
+
+TEST_CASE("a value that the user's codec refuses stops its table alone", "[G4]") {
+  test::Database database;
+  Follower<Person> follower(database,
+                            "CREATE TYPE mood AS ENUM ('bad', 'good'); CREATE TABLE items (id int PRIMARY KEY, mood mood NOT NULL);"
+                            "INSERT INTO items VALUES (1, 'good')");
+  database.exec("ALTER TYPE mood ADD VALUE 'odd'");
+  follower.must_fail_by("UPDATE items SET mood = 'odd'", "mood");
+}
+
+TEST_CASE("a table that failed by a value heals with the next copy after the value is gone", "[G4]") {
+  test::Database database;
+  Follower<Item> follower(database, "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'a')");
+  database.exec("INSERT INTO items VALUES (2, NULL)");
+  static_cast<void>(follower.log.wait_for(EventKind::table_failed));
+
+  // While the value is there a new copy does not help, and harms nobody.
+  database.end_sessions("backend_type = 'walsender'");
+  static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
+  database.exec("INSERT INTO others VALUES (5, 'e')");
+  database.catch_up(*follower.replicator);
+  CHECK(follower.items->to_vector() == std::vector<Item>{{1, "a"}});
+  CHECK(follower.items->state() == TableState::failed);
+  CHECK_THAT(follower.replicator->status().tables.at(0).last_error, ContainsSubstring("column name"));
+  CHECK(follower.others->size() == 1);
+
+  database.exec("UPDATE items SET name = 'b' WHERE id = 2");
+  database.end_sessions("backend_type = 'walsender'");
+  static_cast<void>(follower.log.wait_for(EventKind::table_healed));
+  CHECK(follower.items->to_vector() == std::vector<Item>{{1, "a"}, {2, "b"}});
+  CHECK(follower.items->state() == TableState::live);
+  CHECK(follower.items->stale_for() == std::chrono::nanoseconds{0});
+  CHECK(follower.replicator->status().tables.at(0).last_error.empty());
+}
+
+TEST_CASE("no message about a value holds the value", "[G4]") {
+  test::Database database;
+  Follower<Person> follower(database,
+                            "CREATE TYPE mood AS ENUM ('bad', 'good', 'secret'); CREATE TABLE items (id int PRIMARY KEY, mood mood NOT NULL)");
+  database.exec("INSERT INTO items VALUES (123456, 'secret')");
+  static_cast<void>(follower.log.wait_for(EventKind::table_failed));
+  for (const btreemapped::Event& event : follower.log.all()) {
+    CHECK_THAT(event.message, !ContainsSubstring("secret"));
+    CHECK_THAT(event.message, !ContainsSubstring("123456"));
+  }
+  CHECK_THAT(follower.replicator->status().tables.at(0).last_error, !ContainsSubstring("secret"));
+}
+
+}  // namespace unfaithful_values_test
