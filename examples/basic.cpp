@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <ctime>
 #include <exception>
 #include <iomanip>
 #include <iostream>
@@ -17,7 +18,6 @@
 #include <string>
 #include <string_view>
 
-#include <ctime>
 #include <pqxx/pqxx>
 
 #include <btreemapped.hpp>
@@ -33,8 +33,8 @@ struct Car {
 using Cars = btreemapped::Replica<Car, 2>;  // ordered by the first two fields: (owner, license_plate)
 
 std::ostream& operator<<(std::ostream& out, const Car& car) {
-  return out << "  " << std::left << std::setw(10) << car.owner << std::right << std::setw(6) << car.license_plate << "  "
-             << car.color << '\n';
+  return out << "  " << std::left << std::setw(10) << car.owner << std::right << std::setw(6) << car.license_plate
+             << "  " << car.color << '\n';
 }
 
 void print(const Car& car) { std::cout << car; }
@@ -42,33 +42,35 @@ void print(const Car& car) { std::cout << car; }
 void show_table(const Cars& cars) {
   const auto guard = cars.read();  // one commit, however many reads
   for (const Car& car : guard) std::cout << car;
-  std::cout << "  (" << guard.size() << " rows, at " << to_string(guard.lsn()) << ")\n";
+  std::cout << "  " << guard.size() << " in all, at " << to_string(guard.lsn()) << '\n';
 }
 
 void show_reads(const Cars& cars) {
+  using namespace btreemapped;  // for the ranges
+
   std::cout << "\nget(\"Alice\", 123)\n";
   if (const std::optional<Car> car = cars.get("Alice", 123)) std::cout << *car;
 
   std::cout << "\nget(\"Alice\", 124)\n";
   if (!cars.get("Alice", 124)) std::cout << "  nothing\n";
 
-  std::cout << "\nfor_range1(\"Bob\")                                  all that begins with this owner\n";
+  std::cout << "\nfor_range1(\"Bob\"): all that begins with this owner\n";
   cars.for_range1("Bob", print);
 
-  std::cout << "\nfor_range1(half_open(\"Alice\", \"Bob\"))            from Alice up to Bob, without Bob\n";
-  cars.for_range1(btreemapped::half_open("Alice", "Bob"), print);
+  std::cout << "\nfor_range1(half_open(\"Alice\", \"Bob\")): from Alice up to Bob, but no Bob\n";
+  cars.for_range1(half_open("Alice", "Bob"), print);
 
-  std::cout << "\nfor_range2(\"Charlie\", half_open(1000, 1003))     1000 <= license_plate < 1003\n";
-  cars.for_range2("Charlie", btreemapped::half_open(1000, 1003), print);
+  std::cout << "\nfor_range2(\"Charlie\", half_open(1000, 1003)): 1000 <= license_plate < 1003\n";
+  cars.for_range2("Charlie", half_open(1000, 1003), print);
 
-  std::cout << "\nfor_range2(\"Bob\", at_least(100))                 stays with Bob\n";
-  cars.for_range2("Bob", btreemapped::at_least(100), print);
+  std::cout << "\nfor_range2(\"Bob\", at_least(100)): stays with Bob\n";
+  cars.for_range2("Bob", at_least(100), print);
 
-  std::cout << "\nfor_range2(\"Charlie\", all), stopped after two\n";
+  std::cout << "\nfor_range2(\"Charlie\", all), ended by the callback after two\n";
   int seen = 0;
-  cars.for_range2("Charlie", btreemapped::all, [&](const Car& car) {
+  cars.for_range2("Charlie", all, [&](const Car& car) {
     std::cout << car;
-    return ++seen < 2;  // false stops
+    return ++seen < 2;  // false ends the scan
   });
 }
 
@@ -130,8 +132,9 @@ int run(const std::string& dsn, bool interactive) {
     show_reads(cars);
     show_changes(dsn, replicator, cars);
   }
-  replicator.stop();  // rows can be read still
-  std::cout << "\nStopped; the replica holds " << cars.size() << " row(s), " << to_string(cars.state()) << ".\n";
+  replicator.stop();
+  std::cout << "\nStopped. The rows can be read still, and say that they are " << to_string(cars.state()) << ":\n";
+  show_table(cars);
   return EXIT_SUCCESS;
 }
 

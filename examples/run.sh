@@ -46,10 +46,7 @@ export BTREEMAPPED_DSN
 if [ -e "examples/$name.sql" ]; then
   psql "$BTREEMAPPED_DSN" --no-psqlrc --quiet --set ON_ERROR_STOP=1 --file "examples/$name.sql"
 fi
-if [ ${#interactive[@]} -gt 0 ]; then
-  echo "In another terminal:  psql '$BTREEMAPPED_DSN'"
-  trap : INT # Ctrl-C is for the example; then the server is stopped
-fi
+if [ ${#interactive[@]} -gt 0 ]; then trap : INT; fi # Ctrl-C is for the example; then the server is stopped
 status=0
 "build/$preset/examples/$name" "${interactive[@]}" || status=$?
 exit "$status"

@@ -32,7 +32,7 @@ inline namespace v0 {
 /// reads: a callback that stays for long delays commits, never other readers.
 template <class Row, std::size_t Arity = detail::declared_arity_v<Row>>
 class Replica {
-  using Model = detail::row_model<Row, Arity>;
+  using Model = detail::RowModel<Row, Arity>;
   using Table = detail::TypedTable<Row, Arity>;
 
  public:

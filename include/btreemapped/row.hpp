@@ -125,23 +125,23 @@ inline constexpr bool is_view_v<std::optional<T>> = is_view_v<T>;
 
 /// One instantiation per field, so that the compiler's message names the struct, the position and the type.
 template <class Row, std::size_t Index, class Field>
-struct check_field {
+consteval bool check_field() {
   static_assert(!is_view_v<Field>,
                 "btreemapped: a field is a view or pointer and would dangle; use an owning type such as std::string");
   static_assert(is_view_v<Field> || field<Field>,
                 "btreemapped: a field's type has no codec; specialise btreemapped::codec<T> for it");
-  static constexpr bool value = true;
-};
+  return true;
+}
 
 template <class Row, std::size_t Index, class Field>
-struct check_key_field {
+consteval bool check_key_field() {
   static_assert(!is_optional_v<Field>, "btreemapped: a key field cannot be std::optional, as a key column is NOT NULL");
   static_assert(
       is_optional_v<Field> || requires(const Field& a, const Field& b) {
         { a < b } -> std::convertible_to<bool>;
       }, "btreemapped: a key field's type has no operator<");
-  static constexpr bool value = true;
-};
+  return true;
+}
 
 template <class Row>
 consteval bool check_row() {
@@ -157,7 +157,7 @@ consteval bool check_row() {
       static_assert(field_count_v<Row> <= max_fields, "btreemapped: a row can have at most 200 fields");
       if constexpr (field_count_v<Row> > 0 && field_count_v<Row> <= max_fields)
         return []<std::size_t... Index>(std::index_sequence<Index...>) {
-          return (check_field<Row, Index, field_t<Row, Index>>::value && ...);
+          return (check_field<Row, Index, field_t<Row, Index>>() && ...);
         }(std::make_index_sequence<field_count_v<Row>>{});
     }
   }
@@ -170,29 +170,28 @@ template <class Row, std::size_t... Index>
 struct key_model<Row, std::index_sequence<Index...>> {
   static_assert(((Index < field_count_v<Row>) && ...),
                 "btreemapped: key<&Row::field, …> names a member that is not a field of the row");
-  static_assert((check_key_field<Row, Index, field_t<Row, Index>>::value && ...));
+  static_assert((check_key_field<Row, Index, field_t<Row, Index>>() && ...));
   using type = std::tuple<field_t<Row, Index>...>;
   static constexpr std::array<std::size_t, sizeof...(Index)> indices{Index...};
 
   [[nodiscard]] static constexpr type of(const Row& row) { return type(field_at<Index>(row)...); }
 };
 
+template <class Row, std::size_t Arity>
+using key_indices_t = std::conditional_t<declared_arity_v<Row> == 0, std::make_index_sequence<Arity>,
+                                         decltype(declared_key_indices<Row>())>;
+
 /// All that is known of a row type at compile time, and the place where it is judged.
 template <class Row, std::size_t Arity>
-struct row_model {
+struct RowModel : key_model<Row, key_indices_t<Row, Arity>> {
+  using key_type = typename key_model<Row, key_indices_t<Row, Arity>>::type;
+
   static_assert(check_row<Row>());
   static_assert(Arity > 0,
                 "btreemapped: arity 0: name the number of key fields, Replica<Row, 2>, or declare arity or key");
   static_assert(Arity <= field_count_v<Row>, "btreemapped: the arity is greater than the number of fields");
   static_assert(declared_arity_v<Row> == 0 || declared_arity_v<Row> == Arity,
                 "btreemapped: Replica<Row, Arity> contradicts the key or arity that the row declares");
-
-  using indices = std::conditional_t<declared_arity_v<Row> == 0, std::make_index_sequence<Arity>,
-                                     decltype(declared_key_indices<Row>())>;
-  using model = key_model<Row, indices>;
-  using key_type = typename model::type;
-  template <std::size_t Level>
-  using key_field = std::tuple_element_t<Level, key_type>;
 };
 
 }  // namespace detail
@@ -200,13 +199,13 @@ struct row_model {
 /// The key of a row as the replica's map holds it.
 template <std::size_t Arity, class Row>
 [[nodiscard]] constexpr auto key_of(const Row& row) {
-  return detail::row_model<Row, Arity>::model::of(row);
+  return detail::RowModel<Row, Arity>::of(row);
 }
 
 /// The key of a row that declares its key, or its arity, itself.
 template <class Row>
 [[nodiscard]] constexpr auto key_of(const Row& row) {
-  return detail::row_model<Row, detail::declared_arity_v<Row>>::model::of(row);
+  return detail::RowModel<Row, detail::declared_arity_v<Row>>::of(row);
 }
 
 }  // namespace v0

@@ -69,8 +69,9 @@ bool is_refused(Read&& read) {
 /// A Replicator that follows a table of one row, and the sessions that it has on the server.
 struct Followed {
   Followed() {
-    database.exec("CREATE TABLE t (id bigint PRIMARY KEY, text text NOT NULL); INSERT INTO t VALUES (1, 'one');"
-                  "CREATE PUBLICATION pub FOR TABLE t");
+    database.exec(
+        "CREATE TABLE t (id bigint PRIMARY KEY, text text NOT NULL); INSERT INTO t VALUES (1, 'one');"
+        "CREATE PUBLICATION pub FOR TABLE t");
     btreemapped::Options options = database.options();
     options.connection = test::with_parts(options.connection, {{"application_name", "forks"}});
     replicator.emplace(options);
@@ -79,7 +80,8 @@ struct Followed {
   }
 
   std::vector<test::SqlRow> sessions() {
-    return database.rows("SELECT pid, backend_start FROM pg_stat_activity WHERE application_name = 'forks' ORDER BY pid");
+    return database.rows(
+        "SELECT pid, backend_start FROM pg_stat_activity WHERE application_name = 'forks' ORDER BY pid");
   }
 
   test::Database database{};

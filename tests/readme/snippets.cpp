@@ -90,7 +90,8 @@ class Shop {
  private:
   void drop() {
     administrator_.exec(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'shop' AND backend_type = 'walsender'");
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'shop' AND backend_type = "
+        "'walsender'");
     administrator_.exec("DROP DATABASE IF EXISTS shop WITH (FORCE)");
     administrator_.exec("DROP ROLE IF EXISTS cars_reader");
   }
@@ -101,7 +102,9 @@ class Shop {
 
 void log(std::string_view, const std::string&, const std::string&) {}
 
-btreemapped::Options as_reader() { return {.connection = "host=localhost dbname=shop user=cars_reader", .publication = "cars_pub"}; }
+btreemapped::Options as_reader() {
+  return {.connection = "host=localhost dbname=shop user=cars_reader", .publication = "cars_pub"};
+}
 
 // first.cpp is a program of its own.
 TEST_CASE("the README's first program prints what is shown", "[readme]") {
@@ -118,7 +121,8 @@ TEST_CASE("the README's declared rows name their tables and keys", "[readme]") {
   shop.sql().exec(
       "CREATE SCHEMA sales; CREATE TABLE sales.orders (id bigint, customer bigint, total numeric NOT NULL, note text,"
       "  PRIMARY KEY (customer, id));"
-      "CREATE TABLE device_readings (device text, read_at timestamptz, value float8 NOT NULL, PRIMARY KEY (device, read_at));"
+      "CREATE TABLE device_readings (device text, read_at timestamptz, value float8 NOT NULL, PRIMARY KEY (device, "
+      "read_at));"
       "INSERT INTO sales.orders VALUES (7, 1, 12.50, NULL); INSERT INTO device_readings VALUES ('a', now(), 0.5);"
       "ALTER PUBLICATION cars_pub ADD TABLE sales.orders, device_readings;"
       "GRANT USAGE ON SCHEMA sales TO cars_reader; GRANT SELECT ON sales.orders, device_readings TO cars_reader");
@@ -133,8 +137,10 @@ TEST_CASE("the README's declared rows name their tables and keys", "[readme]") {
 TEST_CASE("the README's codec reads an enum", "[readme]") {
   Shop shop;
   shop.sql().exec(
-      "CREATE TYPE color AS ENUM ('red', 'green', 'blue'); CREATE TABLE paints (color color PRIMARY KEY, litres int NOT NULL);"
-      "INSERT INTO paints VALUES ('green', 20); ALTER PUBLICATION cars_pub ADD TABLE paints; GRANT SELECT ON paints TO cars_reader");
+      "CREATE TYPE color AS ENUM ('red', 'green', 'blue'); CREATE TABLE paints (color color PRIMARY KEY, litres int "
+      "NOT NULL);"
+      "INSERT INTO paints VALUES ('green', 20); ALTER PUBLICATION cars_pub ADD TABLE paints; GRANT SELECT ON paints TO "
+      "cars_reader");
   btreemapped::Replicator replicator(as_reader());
   const auto paints = replicator.add_replica<Paint, 1>("paints");
   test::start_and_sync(replicator);
@@ -234,13 +240,17 @@ TEST_CASE("the README's table of types holds", "[readme]") {
   Shop shop;
   shop.sql().exec(
       "CREATE DOMAIN age AS int CHECK (value >= 0);"
-      "CREATE TABLE everything (id bigint PRIMARY KEY, truth bool NOT NULL, small smallint NOT NULL, medium int NOT NULL,"
+      "CREATE TABLE everything (id bigint PRIMARY KEY, truth bool NOT NULL, small smallint NOT NULL, medium int NOT "
+      "NULL,"
       "  large bigint NOT NULL, small_in_large smallint NOT NULL, object oid NOT NULL, object_in_large oid NOT NULL,"
       "  transaction xid8 NOT NULL, narrow real NOT NULL, wide float8 NOT NULL, narrow_in_wide real NOT NULL,"
-      "  exact numeric NOT NULL, words varchar(20) NOT NULL, padded char(4) NOT NULL, bytes bytea NOT NULL, uuid uuid NOT NULL,"
-      "  day date NOT NULL, local timestamp NOT NULL, instant timestamptz NOT NULL, json jsonb NOT NULL, list int[] NOT NULL,"
+      "  exact numeric NOT NULL, words varchar(20) NOT NULL, padded char(4) NOT NULL, bytes bytea NOT NULL, uuid uuid "
+      "NOT NULL,"
+      "  day date NOT NULL, local timestamp NOT NULL, instant timestamptz NOT NULL, json jsonb NOT NULL, list int[] "
+      "NOT NULL,"
       "  address inet NOT NULL, nothing int, domain age NOT NULL);"
-      "INSERT INTO everything VALUES (1, true, -2, -3, -4, 5, 4000000000, 4000000000, '18446744073709551615', 0.1, 0.1, 0.1,"
+      "INSERT INTO everything VALUES (1, true, -2, -3, -4, 5, 4000000000, 4000000000, '18446744073709551615', 0.1, "
+      "0.1, 0.1,"
       "  1.10, 'Grüße', 'ab', '\\x00ff', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2024-02-29', '-infinity',"
       "  '2024-02-29 12:00:00.5+02', '{\"a\": 1}', '{1,2}', '10.0.0.1', NULL, 30);"
       "ALTER PUBLICATION cars_pub ADD TABLE everything; GRANT SELECT ON everything TO cars_reader");

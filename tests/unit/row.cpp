@@ -224,7 +224,7 @@ std::vector<std::string> columns_of() {
 template <class Row, std::size_t Arity>
 std::vector<std::string> key_columns_of() {
   std::vector<std::string> names;
-  for (const std::size_t field : btreemapped::detail::row_model<Row, Arity>::model::indices)
+  for (const std::size_t field : btreemapped::detail::RowModel<Row, Arity>::indices)
     names.push_back(column_at<Row>(field));
   return names;
 }

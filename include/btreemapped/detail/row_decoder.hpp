@@ -66,7 +66,7 @@ class RowDecoder {
   Failure decode_key(const ColumnMap& map, typename Model::key_type& key) const {
     Failure failure;
     [&]<std::size_t... Level>(std::index_sequence<Level...>) {
-      static_cast<void>((decode_key_field<Model::model::indices[Level]>(map, std::get<Level>(key), failure) && ...));
+      static_cast<void>((decode_key_field<Model::indices[Level]>(map, std::get<Level>(key), failure) && ...));
     }(std::make_index_sequence<std::tuple_size_v<typename Model::key_type>>{});
     return failure;
   }

@@ -27,7 +27,7 @@ namespace detail {
 template <class Row, std::size_t Arity>
 class TypedDelta final : public Delta {
  public:
-  using Model = row_model<Row, Arity>;
+  using Model = RowModel<Row, Arity>;
   using Key = typename Model::key_type;
   using Map = std::map<Key, Row, KeyLess>;
 
@@ -88,7 +88,7 @@ class TypedDelta final : public Delta {
       }
       // An equal key may be spelled anew (numeric 1.0 and 1.00); the entry has the spelling that came first.
       Key key = std::move(node.key());
-      if (!spells_key_of(entry.rows.front().row, key)) key = Model::model::of(entry.rows.front().row);
+      if (!spells_key_of(entry.rows.front().row, key)) key = Model::of(entry.rows.front().row);
       if (base_hidden_) {
         replacement_.emplace_hint(replacement_.end(), std::move(key), std::move(entry.rows.front().row));
       } else {
@@ -245,7 +245,7 @@ class TypedDelta final : public Delta {
   }
 
   void add(Staged staged) {
-    Entry& entry = entry_for(Model::model::of(staged.row));
+    Entry& entry = entry_for(Model::of(staged.row));
     entry.rows.push_back(std::move(staged));
   }
 
@@ -264,7 +264,7 @@ class TypedDelta final : public Delta {
 
   static bool spells_key_of(const Row& row, const Key& key) {
     return [&]<std::size_t... Level>(std::index_sequence<Level...>) {
-      return (same_value(std::get<Level>(key), field_at<Model::model::indices[Level]>(row)) && ...);
+      return (same_value(std::get<Level>(key), field_at<Model::indices[Level]>(row)) && ...);
     }(std::make_index_sequence<std::tuple_size_v<Key>>{});
   }
 

@@ -23,7 +23,7 @@ namespace detail {
 template <class Row, std::size_t Arity>
 class TypedTable final : public Table {
  public:
-  using Model = row_model<Row, Arity>;
+  using Model = RowModel<Row, Arity>;
   using Key = typename Model::key_type;
   using Map = std::map<Key, Row, KeyLess>;
 
@@ -46,7 +46,7 @@ class TypedTable final : public Table {
       if (const Failure failure = decoder_.load(map_, cells)) return failure;
       Row row{};
       if (const Failure failure = decoder_.decode(map_, row, [](auto, auto&) { return false; })) return failure;
-      Key key = Model::model::of(row);
+      Key key = Model::of(row);
       const std::size_t before = rows_.size();
       rows_.emplace_hint(rows_.end(), std::move(key), std::move(row));  // tables are often stored in key order
       return rows_.size() == before ? Failure{Errc::duplicate_key} : Failure{};
@@ -71,7 +71,7 @@ class TypedTable final : public Table {
       needs.push_back({std::string(column_name<Row>(field_names_v<Row>[index])), expected_type<Field>(),
                        &accepts_type<Field>, is_optional_v<Field>, false});
     });
-    for (const std::size_t index : Model::model::indices) needs[index].key = true;
+    for (const std::size_t index : Model::indices) needs[index].key = true;
     return needs;
   }
 

@@ -1,6 +1,6 @@
-// Two libraries that hide their symbols read the same replicas, one inside the other's read, in both orders, while both
-// appliers are busy. Who must wait for an applier is decided by what the reading thread holds already; were that kept in
-// variables of each library, the libraries would not know of each other's reads and wait for ever.
+// Two libraries that hide their symbols read the same replicas, one inside the other's read and in both orders, while
+// both appliers are busy. Whether a reader must wait for an applier depends on what its thread reads already; hidden
+// symbols are doubled, so that must not be known to one library only.
 
 #include <cstdint>
 #include <cstdio>
@@ -59,8 +59,9 @@ void run(const test::Database& database, Make& make_left, Make& make_right) {
       while (x.sequence() < end) read_nested(first, second, x, y);
     };
   };
-  test::run_together({read_until_enough(read_in_a, read_in_b, left, right), read_until_enough(read_in_b, read_in_a, right, left),
-                      read_until_enough(read_in_a, read_in_b, right, left), read_until_enough(read_in_b, read_in_a, left, right)});
+  test::run_together(
+      {read_until_enough(read_in_a, read_in_b, left, right), read_until_enough(read_in_b, read_in_a, right, left),
+       read_until_enough(read_in_a, read_in_b, right, left), read_until_enough(read_in_b, read_in_a, left, right)});
   load.stop();
 }
 
@@ -70,8 +71,8 @@ int main() {
   try {
     test::Database database;
     for (const std::string table : {"lefts", "rights"})
-      database.exec("CREATE TABLE " + table + " (id bigint PRIMARY KEY, balance bigint NOT NULL);" +
-                    "INSERT INTO " + table + " SELECT id, 100 FROM generate_series(0, 19) id");
+      database.exec("CREATE TABLE " + table + " (id bigint PRIMARY KEY, balance bigint NOT NULL);" + "INSERT INTO " +
+                    table + " SELECT id, 100 FROM generate_series(0, 19) id");
     database.exec("CREATE PUBLICATION pub FOR TABLE lefts, rights");
     run(database, make_here, make_here);
     run(database, make_in_a, make_in_b);

@@ -182,7 +182,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
       synced_is_set_ = true;
       synced_.set_value();
     });
-    const std::exception_ptr failure = driver.drive();
+    const auto failure = driver.drive();
     const std::lock_guard lock(life_mutex_);
     fatal_ = failure;
     end(fatal_ ? fatal_

@@ -1,0 +1,406 @@
+// G7: our position keeps up, nothing is left behind, and stop() is prompt wherever the Replicator is blocked.
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <cstdlib>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <btreemapped.hpp>
+
+#include "support/child_process.hpp"
+#include "support/database.hpp"
+#include "support/event_log.hpp"
+#include "support/eventually.hpp"
+#include "support/proxy.hpp"
+#include "support/sql.hpp"
+#include "support/threads.hpp"
+
+namespace good_citizen_test {
+
+using btreemapped::EventKind;
+using btreemapped::Lsn;
+using btreemapped::ReplicatorState;
+using Catch::Matchers::ContainsSubstring;
+
+struct Item {
+  std::int32_t id;
+  std::string name;
+
+  friend bool operator==(const Item&, const Item&) = default;
+};
+
+constexpr std::chrono::milliseconds prompt{1000};
+
+std::chrono::milliseconds time_to_stop(btreemapped::Replicator& replicator) {
+  const auto start = std::chrono::steady_clock::now();
+  replicator.stop();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+}
+
+void make_items(test::Database& database, int rows = 10) {
+  database.exec("CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items SELECT id, 'n' || id FROM generate_series(1, " +
+                std::to_string(rows) + ") id; CREATE PUBLICATION pub FOR TABLE items");
+}
+
+Lsn confirmed(test::Database& database) {
+  const std::vector<test::SqlRow> rows =
+      database.rows("SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE database = current_database()");
+  return rows.empty() || !rows[0][0] ? Lsn{} : Lsn::parse(*rows[0][0]).value_or(Lsn{});
+}
+
+bool nothing_left(test::Database& database) {
+  return database.value(
+             "SELECT (SELECT count(*) FROM pg_replication_slots WHERE database = current_database()) +"
+             " (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())") == "0";
+}
+
+TEST_CASE("the confirmed position follows while only an unpublished table is written", "[G7]") {
+  test::Database database;
+  make_items(database);
+  database.exec("CREATE TABLE busy (id int)");
+  btreemapped::Replicator replicator(database.options());
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  test::start_and_sync(replicator);
+  for (int round = 0; round < 3; ++round) {
+    database.exec("INSERT INTO busy SELECT generate_series(1, 10000)");
+    const Lsn written = database.position();
+    REQUIRE(test::eventually([&] { return confirmed(database) >= written; }));
+    CHECK(replicator.status().acknowledged >= written);
+  }
+}
+
+TEST_CASE("the confirmed position follows while only another database is written", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Database busy;
+  busy.exec("CREATE TABLE busy (id int)");
+  btreemapped::Replicator replicator(database.options());
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  test::start_and_sync(replicator);
+  busy.exec("INSERT INTO busy SELECT generate_series(1, 10000)");
+  const Lsn written = busy.position();
+  REQUIRE(test::eventually([&] { return confirmed(database) >= written; }));
+}
+
+TEST_CASE("a position is never confirmed before it is applied", "[G7][G3]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Replicator replicator(database.options());
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  Lsn before;
+  {
+    const auto guard = items.read();
+    before = database.position();
+    database.exec("UPDATE items SET name = 'x'");
+    const Lsn written = database.position();
+    REQUIRE(test::eventually([&] { return replicator.status().received >= written; }));
+    CHECK(confirmed(database) <= before);
+    CHECK(replicator.status().applied <= before);
+  }
+  database.catch_up(replicator);
+  REQUIRE(test::eventually([&] { return confirmed(database) > before; }));
+}
+
+TEST_CASE("the slot is temporary, and gone after stop() with all sessions", "[G7]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Replicator replicator(database.options());
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  test::start_and_sync(replicator);
+  CHECK(database.value("SELECT temporary AND active AND plugin = 'pgoutput' FROM pg_replication_slots WHERE database = current_database()") == "t");
+  CHECK_FALSE(nothing_left(database));
+  replicator.stop();
+  CHECK(test::eventually([&] { return nothing_left(database); }));
+}
+
+TEST_CASE("follows as the child of another test", "[.child]") {
+  btreemapped::Options options;
+  options.connection = std::getenv("BTREEMAPPED_TEST_CHILD_DSN");
+  options.publication = "pub";
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  test::start_and_sync(replicator);
+  test::ChildProcess::wait_for_parent();
+}
+
+TEST_CASE("a process that is killed leaves no slot and no session", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::ChildProcess child("follows as the child of another test", {"BTREEMAPPED_TEST_CHILD_DSN=" + database.dsn()});
+  REQUIRE(test::eventually([&] {
+    return database.value("SELECT count(*) FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE state = 'streaming'"
+                          " AND database = current_database()") == "1";
+  }));
+  child.end(SIGKILL);
+  CHECK(test::eventually([&] { return nothing_left(database); }));
+}
+
+TEST_CASE("stop() is prompt while a server that never answers is connected to", "[G7]") {
+  test::Database database;
+  const test::Listener silent;
+  btreemapped::Options options = database.options();
+  options.connection = silent.instead_of(database.dsn());
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  replicator.start();
+  REQUIRE(test::eventually([&] { return replicator.status().state == ReplicatorState::connecting; }));
+  CHECK(time_to_stop(replicator) < prompt);
+  CHECK_THROWS_AS(replicator.synced().get(), btreemapped::StoppedError);
+}
+
+TEST_CASE("stop() is prompt while the second connection gets no answer", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = test::with_parts(proxy.dsn(), {{"application_name", "stopped early"}});
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  proxy.hold("stopped early", 2);  // in what a session begins with
+  replicator.start();
+  proxy.wait_until_held();
+  CHECK(time_to_stop(replicator) < prompt);
+}
+
+TEST_CASE("stop() is prompt while the preflight gets no answer", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  proxy.hold("pg_publication");
+  replicator.start();
+  proxy.wait_until_held();
+  CHECK(replicator.status().state == ReplicatorState::preflight);
+  CHECK(time_to_stop(replicator) < prompt);
+}
+
+TEST_CASE("creating the slot names whom it waits for, and stop() is prompt meanwhile", "[G7]") {
+  test::Database database;
+  make_items(database);
+  database.exec("BEGIN; DELETE FROM items");
+  const std::string pid = database.value("SELECT pg_backend_pid()");
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  replicator.start();
+  CHECK_THAT(log.wait_for(EventKind::slot_waiting).message, ContainsSubstring(pid));
+  CHECK(replicator.status().state == ReplicatorState::creating_slot);
+  CHECK(time_to_stop(replicator) < prompt);
+  test::Sql observer(database.dsn());
+  CHECK(test::eventually([&] {
+    return observer.value("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == "0";
+  }));
+}
+
+TEST_CASE("creating the slot is given up after its timeout, and tried again", "[G7]") {
+  test::Database database;
+  make_items(database);
+  database.exec("BEGIN; DELETE FROM items WHERE id = 1");
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  options.slot_timeout = std::chrono::milliseconds{100};
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  replicator.start();
+  CHECK_FALSE(log.wait_for(EventKind::stale).message.empty());
+  database.exec("COMMIT");
+  test::wait_until_synced(replicator);
+  CHECK(items.size() == 9);
+}
+
+TEST_CASE("stop() is prompt while the copy waits for a lock", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  proxy.hold("SET TRANSACTION SNAPSHOT");
+  replicator.start();
+  proxy.wait_until_held();
+  database.exec("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE");
+  proxy.release();
+  test::Sql observer(database.dsn());
+  REQUIRE(test::eventually([&] {
+    return observer.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'items'::regclass") == "1";
+  }));
+  CHECK(time_to_stop(replicator) < prompt);
+}
+
+TEST_CASE("the copy gives a lock up after its timeout, and is tried again", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Proxy proxy(database.dsn());
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.on_event = log.hook();
+  options.lock_timeout = std::chrono::milliseconds{50};
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  proxy.hold("SET TRANSACTION SNAPSHOT");
+  replicator.start();
+  proxy.wait_until_held();
+  database.exec("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE; DELETE FROM items WHERE id = 1");
+  proxy.release();
+  CHECK_THAT(log.wait_for(EventKind::stale).message, ContainsSubstring("items"));
+  database.exec("COMMIT");
+  test::wait_until_synced(replicator);
+  CHECK(items.size() == 9);
+}
+
+TEST_CASE("stop() is prompt in the middle of a copy", "[G7]") {
+  test::Database database;
+  make_items(database, 200'000);
+  test::Proxy proxy(database.dsn());
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.on_event = [&proxy, remember = log.hook()](const btreemapped::Event& event) {
+    if (event.kind == EventKind::copying) proxy.freeze();
+    remember(event);
+  };
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  replicator.start();
+  const btreemapped::Event copying = log.wait_for(EventKind::copying);
+  CHECK(copying.rows > 0);
+  CHECK(copying.table == "public.items");
+  CHECK(time_to_stop(replicator) < prompt);
+  CHECK_THROWS_AS(items.size(), btreemapped::NotReadyError);
+}
+
+TEST_CASE("stop() is prompt while nothing happens in the stream", "[G7]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Replicator replicator(database.options());
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  CHECK(time_to_stop(replicator) < prompt);
+  CHECK(items.size() == 10);
+  CHECK_NOTHROW(replicator.synced().get());
+}
+
+TEST_CASE("stop() is prompt while the network swallows everything", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  test::start_and_sync(replicator);
+  proxy.freeze();
+  CHECK(time_to_stop(replicator) < prompt);
+}
+
+TEST_CASE("stop() is prompt in the middle of a large transaction", "[G7]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Replicator replicator(database.options());
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  const std::string bytes = "SELECT sent_lsn > '" + to_string(database.position()) + "' FROM pg_stat_replication JOIN pg_replication_slots"
+                            " ON active_pid = pid WHERE database = current_database()";
+  database.exec("INSERT INTO items SELECT id, repeat('x', 100) FROM generate_series(100, 300000) id");
+  REQUIRE(test::eventually([&] { return database.value(bytes) == "t"; }));
+  CHECK(time_to_stop(replicator) < prompt);
+  const std::size_t rows = items.size();
+  CHECK((rows == 10 || rows == 10 + 299'901));
+}
+
+TEST_CASE("stop() is prompt between two attempts", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Proxy proxy(database.dsn());
+  proxy.cut();
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.on_event = log.hook();
+  options.shortest_backoff = options.longest_backoff = std::chrono::hours{1};
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  replicator.start();
+  static_cast<void>(log.wait_for(EventKind::stale));
+  REQUIRE(test::eventually([&] { return replicator.status().state == ReplicatorState::backing_off; }));
+  CHECK(time_to_stop(replicator) < prompt);
+}
+
+TEST_CASE("stop() is prompt inside a read that the applier waits for", "[G7][G8]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Replicator replicator(database.options());
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  std::chrono::milliseconds took{};
+  items.get_with(1, [&](const Item& item) {
+    database.exec("UPDATE items SET name = 'x'");
+    const Lsn written = database.position();
+    REQUIRE(test::eventually([&] { return replicator.status().received >= written; }));
+    took = time_to_stop(replicator);
+    CHECK(item.name == "n1");
+  });
+  CHECK(took < prompt);
+  CHECK(items.get(1)->name == "n1");
+}
+
+TEST_CASE("a Replicator can be destroyed inside a read of its replica", "[G7][G8]") {
+  test::Database database;
+  make_items(database);
+  auto replicator = std::make_unique<btreemapped::Replicator>(database.options());
+  const auto items = replicator->add_replica<Item, 1>("items");
+  test::start_and_sync(*replicator);
+  int rows = 0;
+  items.for_each([&](const Item&) {
+    replicator.reset();
+    ++rows;
+  });
+  CHECK(rows == 10);
+}
+
+TEST_CASE("stop() is prompt while another thread stays in a read that the applier waits for", "[G7][G8]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Replicator replicator(database.options());
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  std::promise<void> inside;
+  std::promise<void> leave;
+  test::run_together({[&] {
+                        const auto guard = items.read();
+                        inside.set_value();
+                        leave.get_future().wait();
+                      },
+                      [&] {
+                        inside.get_future().wait();
+                        database.exec("UPDATE items SET name = 'x'");
+                        const Lsn written = database.position();
+                        const bool waits = test::eventually([&] { return replicator.status().received >= written; });
+                        const std::chrono::milliseconds took = time_to_stop(replicator);
+                        leave.set_value();
+                        CHECK(waits);
+                        CHECK(took < prompt);
+                      }});
+}
+
+}  // namespace good_citizen_test
