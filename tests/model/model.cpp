@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <iostream>
 #include <latch>
@@ -37,6 +38,7 @@
 namespace {
 
 using model::Auditor;
+using model::Replicas;
 using model::Writer;
 
 constexpr std::size_t writer_count = 4;
@@ -52,13 +54,16 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
 class Segment {
  public:
   /// `disturbed`: a third into it the walsender is ended, and once more while the replicas are rebuilt; writing goes on
-  /// until they are live again.
-  Segment(const btreemapped::Replicator& replicator, test::Database& database, bool disturbed)
-      : replicator_(replicator), database_(database), phase_(disturbed ? Phase::undisturbed : Phase::over) {}
+  /// until they are live again, with many a TRUNCATE, which may come between a snapshot and its copy.
+  Segment(const btreemapped::Replicator& replicator, const Replicas& replicas, test::Database& database, bool disturbed)
+      : replicator_(replicator), replicas_(replicas), database_(database), phase_(disturbed ? Phase::undisturbed : Phase::over) {}
 
   void write(Writer& writer) {
     try {
-      while (goes_on(begun_.fetch_add(1))) writer.run_transaction();
+      for (std::size_t begun = begun_.fetch_add(1); goes_on(begun); begun = begun_.fetch_add(1)) {
+        writer.run_transaction(rebuilding_.load());
+        if (begun % 8 == 0) writer.read_own_write(replicator_, replicas_);
+      }
     } catch (...) {
       ended_.store(true);
       writing_.count_down();
@@ -115,6 +120,7 @@ class Segment {
         break;
       case Phase::over: break;
     }
+    rebuilding_.store(phase_ == Phase::cut || phase_ == Phase::cut_again);
     return phase_ != Phase::over;
   }
 
@@ -127,10 +133,12 @@ class Segment {
   }
 
   const btreemapped::Replicator& replicator_;
+  const Replicas& replicas_;
   test::Database& database_;
   std::atomic<std::size_t> begun_{0};
   std::latch writing_{writer_count};
   std::atomic<bool> ended_{false};
+  std::atomic<bool> rebuilding_{false};
 
   std::mutex mutex_;  // for the disturbance
   Phase phase_;
@@ -164,7 +172,7 @@ TEST_CASE("replicas equal their tables, and readers see whole commits, whatever 
   const Replicas replicas{replicator.add_replica<Account, 1>("account"), replicator.add_replica<Position, 2>("position"),
                           replicator.add_replica<Quote, 3>("quote")};
   std::deque<Writer> writers;
-  for (std::uint64_t i = 0; i < writer_count; ++i) writers.emplace_back(database.dsn(), seed_of(i));
+  for (std::uint64_t i = 0; i < writer_count; ++i) writers.emplace_back(database.dsn(), i, seed_of(i));
   Sightings sightings;
   std::deque<Auditor> auditors;
   for (std::uint64_t i = 0; i < auditor_count; ++i)
@@ -175,11 +183,15 @@ TEST_CASE("replicas equal their tables, and readers see whole commits, whatever 
     INFO("BTREEMAPPED_SEED=" << seed << ", segment " << number << " of " << segments);
     const bool disturbed = number % 2 == 1;
     const std::size_t losses = events.count(btreemapped::EventKind::stale);
-    Segment segment(replicator, database, disturbed);
+    Segment segment(replicator, replicas, database, disturbed);
     std::vector<std::function<void()>> together{[&] { segment.end(); }};
     for (Writer& writer : writers) together.emplace_back([&] { segment.write(writer); });
     for (Auditor& auditor : auditors) together.emplace_back([&] { segment.audit(auditor); });
-    test::run_together(std::move(together));
+    try {
+      test::run_together(std::move(together));
+    } catch (const std::exception& error) {
+      FAIL(error.what() << faults(events));
+    }
 
     const std::string found = differences(replicas.accounts, "account", database) +
                               differences(replicas.positions, "position", database) +
@@ -194,6 +206,6 @@ TEST_CASE("replicas equal their tables, and readers see whole commits, whatever 
   for (const Auditor& auditor : auditors) audits += auditor.audits();
   std::cout << tally.committed << " transactions committed, " << tally.rolled_back << " rolled back, " << tally.refused
             << " refused; " << tally.savepoints_rolled_back << " savepoints rolled back, " << tally.truncates
-            << " truncates; " << replicator.status().reconnects << " connections lost; " << audits << " audits"
+            << " truncates, " << tally.own_writes << " own writes read; " << replicator.status().reconnects << " connections lost; " << audits << " audits"
             << std::endl;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -10,6 +11,9 @@
 #include <string_view>
 
 #include <pqxx/except>
+
+#include <btreemapped/numeric.hpp>
+#include <btreemapped/replicator.hpp>
 
 #include "model/tables.hpp"
 #include "support/random.hpp"
@@ -24,6 +28,7 @@ struct Tally {
   std::size_t refused = 0;      ///< deadlocks, serialization failures and keys that others had taken
   std::size_t savepoints_rolled_back = 0;
   std::size_t truncates = 0;
+  std::size_t own_writes = 0;  ///< read after they were committed
 
   Tally& operator+=(const Tally& other) {
     committed += other.committed;
@@ -31,6 +36,7 @@ struct Tally {
     refused += other.refused;
     savepoints_rolled_back += other.savepoints_rolled_back;
     truncates += other.truncates;
+    own_writes += other.own_writes;
     return *this;
   }
 };
@@ -41,15 +47,31 @@ struct Tally {
 /// into some row. So the sum over both tables is the same at every commit, and hardly ever inside a transaction.
 class Writer {
  public:
-  Writer(const std::string& dsn, std::uint64_t seed) : sql_(dsn), random_(seed) {
+  /// `number`: which of the sessions it is.
+  Writer(const std::string& dsn, std::uint64_t number, std::uint64_t seed)
+      : sql_(dsn), name_(text("session ", number)), random_(seed) {
     // A deadlock is found at once, and nothing is waited for as long as the test itself waits.
     sql_.exec("SET client_min_messages = error; SET deadlock_timeout = '10ms'; SET statement_timeout = '30s'");
   }
 
-  /// Tries random transactions until one commits, or rolls back on purpose.
-  void run_transaction() {
+  /// Tries random transactions until one commits, or rolls back on purpose. TRUNCATE is rare, unless asked for.
+  void run_transaction(bool truncates_are_frequent) {
+    truncates_are_frequent_ = truncates_are_frequent;
     for (int attempt = 0; !try_transaction(); ++attempt)
       if (attempt == 1000) throw std::runtime_error("no transaction gets through");
+  }
+
+  /// Commits a row of its own and looks for it, unless the replicas are being rebuilt and do not come so far soon.
+  /// Throws: when the replicas have come so far without it.
+  void read_own_write(const btreemapped::Replicator& replicator, const Replicas& replicas) {
+    sql_.exec(text("INSERT INTO position VALUES ('", name_, "', 'signature', 0, ", ++signatures_,
+                   ", '') ON CONFLICT (owner, symbol) DO UPDATE SET cost = excluded.cost"));
+    if (!replicator.wait_for(sql_.position(), std::chrono::milliseconds{100})) return;
+    const btreemapped::Numeric written{signatures_};
+    const auto seen = replicas.positions.get_with(name_, "signature", [&](const Position& row) { return row.cost == written; });
+    if (!seen.value_or(true))  // somebody may have truncated the table since
+      throw std::runtime_error(name_ + " does not see what it has committed");
+    ++tally_.own_writes;
   }
 
   [[nodiscard]] const Tally& tally() const noexcept { return tally_; }
@@ -148,6 +170,7 @@ class Writer {
         {2, &Writer::write_journal},
         {1, &Writer::truncate},
     };
+    if (truncates_are_frequent_ && one_in(12)) return truncate();
     std::uint64_t total = 0;
     for (const Kind& kind : kinds) total += kind.weight;
     std::uint64_t drawn = below(total);
@@ -415,9 +438,12 @@ class Writer {
   std::string this_ladder() { return text(" WHERE quote.venue = ", venue(), " AND quote.symbol = ", symbol()); }
 
   test::Sql sql_;
+  const std::string name_;
   std::mt19937_64 random_;
   std::int64_t purse_ = 0;
   bool may_truncate_ = false;
+  bool truncates_are_frequent_ = false;
+  std::uint64_t signatures_ = 0;
   Tally tally_{};
 };
 

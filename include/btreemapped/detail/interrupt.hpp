@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -62,29 +63,32 @@ class Interrupt {
   class Socket {
    public:
     Socket() noexcept = default;
-    Socket(std::shared_ptr<Interrupt> interrupt, int fd) : interrupt_(std::move(interrupt)), fd_(fd) {
+    /// Keeps a duplicate: the owner of `fd` may close it at any time, and its number would be somebody else's then.
+    Socket(std::shared_ptr<Interrupt> interrupt, int fd)
+        : interrupt_(std::move(interrupt)), fd_(::fcntl(fd, F_DUPFD_CLOEXEC, 0)) {
+      if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "btreemapped: dup");
       const std::lock_guard lock{interrupt_->mutex_};
       interrupt_->sockets_.push_back(fd_);
       if (interrupt_->interrupted()) ::shutdown(fd_, SHUT_RDWR);
     }
-    Socket(Socket&& other) noexcept : interrupt_(std::move(other.interrupt_)), fd_(other.fd_) {}
+    Socket(Socket&& other) noexcept : interrupt_(std::move(other.interrupt_)), fd_(std::exchange(other.fd_, -1)) {}
     Socket& operator=(Socket&& other) noexcept {
       std::swap(interrupt_, other.interrupt_);
       std::swap(fd_, other.fd_);
       return *this;
     }
-    /// Comes before the descriptor is closed: its number may be another socket's at once.
     ~Socket() {
+      if (fd_ < 0) return;
       // In a forked child the lock may be held by a thread that does not exist there.
-      if (!interrupt_ || ::getpid() != interrupt_->owner_) return;
-      const std::lock_guard lock{interrupt_->mutex_};
-      auto& sockets = interrupt_->sockets_;
-      if (const auto found = std::find(sockets.begin(), sockets.end(), fd_); found != sockets.end())
-        sockets.erase(found);
+      if (::getpid() == interrupt_->owner_) {
+        const std::lock_guard lock{interrupt_->mutex_};
+        std::erase(interrupt_->sockets_, fd_);
+      }
+      ::close(fd_);
     }
 
    private:
-    std::shared_ptr<Interrupt> interrupt_;
+    std::shared_ptr<Interrupt> interrupt_{};
     int fd_ = -1;
   };
 

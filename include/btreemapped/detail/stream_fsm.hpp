@@ -177,7 +177,7 @@ class StreamFsm {
       enter(Phase::starting);
     } else if (phase_ == Phase::streaming && commit_pending_) {
       commit_pending_ = false;
-      applied_ = received_ = std::max(received_, commit_.end_lsn);
+      applied_ = std::max(applied_, commit_.end_lsn);
       if (asked_at_) asked_at_ = now;  // while publishing we did not read: that silence was ours
     }
   }
@@ -284,6 +284,7 @@ class StreamFsm {
     half_received_ = false;
     commit_ = commit;
     commit_pending_ = !skipping_;
+    if (commit_pending_) received_ = std::max(received_, commit.end_lsn);
     return Errc::ok;
   }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <functional>
@@ -32,10 +33,12 @@ class Thread {
     try {
       thread_ = std::thread(
           [name = std::string(name), done = done_, on_start = std::move(on_start), body = std::move(body)]() mutable {
+            done->begin();
             pthread_setname_np(pthread_self(), name.c_str());
             call_quietly(on_start);
             body();
-            body = nullptr;  // what it holds goes before anybody is told that the thread has ended
+            body = nullptr;  // what they hold goes before anybody is told that the thread has ended
+            on_start = nullptr;
             done->set();
           });
     } catch (...) {
@@ -49,7 +52,8 @@ class Thread {
   Thread& operator=(Thread&&) noexcept = default;
   ~Thread() { join(); }
 
-  [[nodiscard]] bool is_current() const noexcept { return thread_.get_id() == std::this_thread::get_id(); }
+  /// From any thread, also while another one joins.
+  [[nodiscard]] bool is_current() const noexcept { return done_ != nullptr && done_->runs_here(); }
 
   void join() {
     if (!thread_.joinable()) return;
@@ -75,7 +79,12 @@ class Thread {
  private:
   class Done {
    public:
+    void begin() noexcept { thread_.store(std::this_thread::get_id(), std::memory_order_relaxed); }
+    [[nodiscard]] bool runs_here() const noexcept {
+      return thread_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+    }
     void set() {
+      thread_.store({}, std::memory_order_relaxed);  // another thread may get this id now
       const std::lock_guard lock(mutex_);
       done_ = true;
       condition_.notify_all();
@@ -86,6 +95,7 @@ class Thread {
     }
 
    private:
+    std::atomic<std::thread::id> thread_{};
     std::mutex mutex_;
     std::condition_variable condition_;
     bool done_ = false;

@@ -147,7 +147,8 @@ TEST_CASE("a copy has only the rows that pass the row filter") {
 TEST_CASE("names that need quotes are copied") {
   Database db;
   db.exec(R"sql(CREATE SCHEMA "My ""Schema""";
-    CREATE TABLE "My ""Schema"""."select" ("a,b" int, "ключ" int); INSERT INTO "My ""Schema"""."select" VALUES (1, 2))sql");
+    CREATE TABLE "My ""Schema"""."select" ("a,b" int, "ключ" int);
+    INSERT INTO "My ""Schema"""."select" VALUES (1, 2))sql");
   Copier copier{db.dsn()};
   const CopySource odd{TableName{"My \"Schema\"", "select"}, 'r', {"ключ", "a,b"}, {}};
   CHECK(copier.guard({odd}).ok());

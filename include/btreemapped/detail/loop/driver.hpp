@@ -242,6 +242,7 @@ class Driver {
 
   void publish(Time until) {
     if (!pending_) {
+      board_.received.store(fsm_.received().value(), std::memory_order_relaxed);
       pending_ = buffer_.finish(fsm_.commit());
       for (const Fault& fault : buffer_.take_faults()) health_.fail_at_commit(fault);
     }
@@ -249,7 +250,6 @@ class Driver {
     else if (!store_->publish(*pending_, until, stop_)) return;
     pending_.reset();
     fsm_.published(Clock::now());
-    board_.received.store(fsm_.received().value(), std::memory_order_relaxed);
   }
 
   void send_feedback(const Action& action) {
@@ -381,7 +381,7 @@ class Driver {
   Time watch_at_ = Time::max();
   bool watching_ = false;
   bool synced_ = false;  // once is for ever
-  std::exception_ptr fatal_{};
+  std::exception_ptr fatal_ = nullptr;
 };
 
 }  // namespace detail

@@ -204,7 +204,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::condition_variable life_changed_{};
   Life life_ = Life::idle;
   std::thread::id driving_thread_{};
-  std::exception_ptr fatal_{};
+  std::exception_ptr fatal_ = nullptr;
   std::atomic<bool> stop_requested_{false};
 
   std::mutex join_mutex_{};

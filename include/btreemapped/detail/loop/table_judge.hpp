@@ -325,7 +325,7 @@ class TableJudge {
     return context_.server.publications.front().name;
   }
 
-  const PreflightContext& context_;
+  const PreflightContext context_;
   const sql::TableFacts& facts_;
   const TableShape& shape_;
   std::span<const FieldNeed> needs_;

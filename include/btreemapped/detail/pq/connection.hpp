@@ -29,8 +29,8 @@ namespace pq {
 using ResultPtr = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
 /// A non-blocking libpq session with pinned settings. Every wait ends at once when its Interrupt is interrupted (throws
-/// StoppedError) and at its deadline (throws ConnectionError); the session is closed then, which is how a query is given
-/// up. Only open() may block beyond that, in name resolution: call it where it can be abandoned.
+/// StoppedError) and at its deadline (throws ConnectionError); the session is closed then, which is how a query is
+/// given up. Only open() may block beyond that, in name resolution: call it where it can be abandoned.
 class Connection {
  public:
   /// Tries the servers of the connection string in their order, each for connect_timeout, until one lets us in.

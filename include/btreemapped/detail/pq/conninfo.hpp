@@ -103,7 +103,7 @@ using ConninfoOptions = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFr
   return to_conninfo(ConninfoOptions{PQconninfo(connection.get()), &PQconninfoFree});
 }
 
-/// The connection string with this library's defaults for what neither it, nor the environment, nor a service file says.
+/// The connection string with this library's defaults for what neither it nor the environment nor a service file says.
 [[nodiscard]] inline std::string with_defaults(std::string_view text, const Conninfo& effective) {
   static constexpr ConninfoOverride defaults[] = {
       {"fallback_application_name", "btreemapped"},  // libpq's own way to name a default

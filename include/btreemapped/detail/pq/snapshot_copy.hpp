@@ -39,7 +39,8 @@ class SnapshotCopy {
 
   /// Keeps a table from being truncated, rewritten or renamed until the end of the transaction, which goes on after a
   /// failure: so all tables that cannot be had are found in one go.
-  /// Throws: SchemaError with the table (sqlstate 55P03: somebody held it for `lock_timeout`), ConnectionError, StoppedError.
+  /// Throws: SchemaError with the table (sqlstate 55P03: somebody held it for `lock_timeout`), ConnectionError,
+  /// StoppedError.
   void lock(const sql::CopySource& source, std::chrono::milliseconds lock_timeout, Deadline deadline) {
     const std::string doing = "cannot read table " + to_string(source.table);
     connection_.send_query("SAVEPOINT one_table; SET LOCAL lock_timeout = " + std::to_string(lock_timeout.count()) +
@@ -59,8 +60,8 @@ class SnapshotCopy {
     return connection_.exec(sql, "cannot read the catalog through the slot's snapshot", deadline);
   }
 
-  /// Calls `on_line(std::string_view)` with each row as COPY's text format has it, with its newline; returns their number.
-  /// The view is valid during the call. What the callback throws ends the session.
+  /// Calls `on_line(std::string_view)` with each row as COPY's text format has it, with its newline; returns their
+  /// number. The view is valid during the call. What the callback throws ends the session.
   template <class OnLine>
   std::uint64_t copy(const sql::CopySource& source, OnLine&& on_line, Deadline deadline = no_deadline) {
     const std::string doing = "cannot copy table " + to_string(source.table);

@@ -19,14 +19,16 @@ inline namespace v0 {
 namespace detail {
 namespace sql {
 
-/// Reads the server and the named publications. `own_sender` is the pid of our replication session, not counted as used.
+/// Reads the server and the named publications. `own_sender` is the pid of our replication session, which does not
+/// count as used.
 [[nodiscard]] inline ServerShape read_server(Session& session, std::span<const std::string> publications,
                                              int own_sender = 0) {
   return session.in_transaction("cannot read the server's settings", [&](Session::Transaction& transaction) {
     const Rows server = transaction.query(R"sql(
 SELECT pg_catalog.current_setting('server_version_num'), s.system_identifier, pg_catalog.current_setting('wal_level'),
   current_user, pg_catalog.pg_is_in_recovery(),
-  pg_catalog.current_setting('max_replication_slots'), (SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots),
+  pg_catalog.current_setting('max_replication_slots'),
+  (SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots),
   pg_catalog.current_setting('max_wal_senders'),
   (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_wal_senders() w WHERE w.pid <> )sql" +
                                           std::to_string(own_sender) + R"sql()

@@ -35,7 +35,8 @@ struct CopySource {
   return "COPY (" + select_source(source) + ") TO STDOUT";
 }
 
-/// Takes the lock of a read on the table and its partitions, with the rights of exactly these columns, and reads nothing.
+/// Takes the lock of a read on the table and its partitions, with the rights of exactly these columns, and reads
+/// nothing.
 [[nodiscard]] inline std::string lock_query(const CopySource& source) { return select_source(source) + " LIMIT 0"; }
 
 }  // namespace sql

@@ -48,7 +48,8 @@ class Session {
   Session& operator=(const Session&) = delete;
   ~Session() {
     // A forked child shares the socket and must not say goodbye on it.
-    if (::getpid() != owner_) static_cast<void>(connection_.release());
+    if (::getpid() != owner_) [[maybe_unused]]
+      auto* const left = connection_.release();
   }
 
   /// One open transaction.
@@ -136,7 +137,7 @@ class Session {
 
   std::shared_ptr<Interrupt> interrupt_;
   std::unique_ptr<pqxx::connection> connection_;
-  Interrupt::Socket socket_;  // goes before the connection that owns the descriptor
+  Interrupt::Socket socket_;
   int backend_pid_ = 0;
   std::string settings_;
   ::pid_t owner_;
