@@ -1,7 +1,7 @@
 // Follows the table of basic.sql, reads it in several ways, and shows what becomes of it while a second connection
 // changes it.
 //
-//   basic [--interactive]     BTREEMAPPED_DSN is the connection string; examples/run.sh sets it
+//   basic CONNECTION [--interactive]     CONNECTION is a libpq connection string or URI
 //
 // --interactive shows your own changes instead, until Ctrl-C.
 
@@ -114,7 +114,7 @@ void show_changes_of_others(const std::string& dsn, const Cars& cars) {
     if (cars.sequence() == shown) continue;
     shown = cars.sequence();
     show_table(cars);
-    std::cout << std::endl;
+    std::cout << '\n' << std::flush;
   }
 }
 
@@ -141,14 +141,13 @@ int run(const std::string& dsn, bool interactive) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const char* const dsn = std::getenv("BTREEMAPPED_DSN");
-  const bool interactive = argc == 2 && argv[1] == std::string_view("--interactive");
-  if (dsn == nullptr || argc > 2 || (argc == 2 && !interactive)) {
-    std::cerr << "usage: BTREEMAPPED_DSN='host=... dbname=...' basic [--interactive]\n";
+  const bool interactive = argc == 3 && argv[2] == std::string_view("--interactive");
+  if (argc != (interactive ? 3 : 2)) {
+    std::cerr << "usage: basic CONNECTION [--interactive]\n";
     return 2;
   }
   try {
-    return run(dsn, interactive);
+    return run(argv[1], interactive);
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return EXIT_FAILURE;

@@ -3,7 +3,8 @@
 #   examples/run.sh [NAME] [--interactive]
 # NAME is examples/NAME.cpp (basic); examples/NAME.sql, which makes table and publication, is run first.
 # BTREEMAPPED_DSN names another server, which is then used as it is: wal_level must be logical there.
-# --interactive leaves the example running and prints the psql line to play with; end it with Ctrl-C.
+# --interactive leaves the example running and prints the psql line to play with; end it with Ctrl-C. The example is
+# called with the connection string, and --interactive.
 set -eu
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,7 +14,7 @@ for argument in "$@"; do
   case $argument in
     --interactive) interactive=(--interactive) ;;
     -*)
-      sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+      sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
       exit 2
       ;;
     *) name=$argument ;;
@@ -42,11 +43,10 @@ if [ -z "${BTREEMAPPED_DSN:-}" ]; then
   trap 'exit 143' TERM
   BTREEMAPPED_DSN=$(tests/support/postgres.sh start "$state")
 fi
-export BTREEMAPPED_DSN
 if [ -e "examples/$name.sql" ]; then
   psql "$BTREEMAPPED_DSN" --no-psqlrc --quiet --set ON_ERROR_STOP=1 --file "examples/$name.sql"
 fi
 if [ ${#interactive[@]} -gt 0 ]; then trap : INT; fi # Ctrl-C is for the example; then the server is stopped
 status=0
-"build/$preset/examples/$name" "${interactive[@]}" || status=$?
+"build/$preset/examples/$name" "$BTREEMAPPED_DSN" "${interactive[@]}" || status=$?
 exit "$status"

@@ -49,8 +49,8 @@ consteval void check_range_key() {
 }  // namespace detail
 
 /// Several reads of one replica at one commit. Rows and iterators that it gives live as long as the guard.
-/// Blocks and locks: commits wait until it is gone, so do not keep it for long; other readers never wait for it. It
-/// belongs to the thread that made it. Reads inside it, of any replica, are fine.
+/// Blocks and locks: commits wait until it is gone, so do not keep it for long; meanwhile reads of other threads get
+/// their turns. It belongs to the thread that made it. Reads inside it, of any replica, are fine.
 template <class Row, std::size_t Arity>
 class [[nodiscard]] ReadGuard {
   using Table = detail::TypedTable<Row, Arity>;

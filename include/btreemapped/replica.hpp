@@ -29,7 +29,7 @@ inline namespace v0 {
 /// Throws: every read throws NotReadyError before the first complete copy (see Options::empty_until_synced), and
 /// UsageError in a forked child.
 /// Blocks and locks: a read waits for nothing but an applier that is just then changing the map. The applier waits for
-/// reads: a callback that stays for long delays commits, never other readers.
+/// reads: a callback that stays for long delays commits; other readers then get their turns, and wait for milliseconds.
 template <class Row, std::size_t Arity = detail::declared_arity_v<Row>>
 class Replica {
   using Model = detail::RowModel<Row, Arity>;

@@ -141,7 +141,8 @@ TEST_CASE("letters of many threads all come, each thread's in order", "[mailbox]
   CHECK_FALSE(announced(mailbox));
 }
 
-TEST_CASE("a mailbox that is opened while a letter is posted announces nothing that is not there", "[mailbox][threads]") {
+TEST_CASE("a mailbox that is opened while a letter is posted announces nothing that is not there",
+          "[mailbox][threads]") {
   Mailbox mailbox;
   std::atomic<bool> posted{false};
   std::size_t run = 0;  // touched by letters only

@@ -24,12 +24,15 @@ using btreemapped::EventKind;
 using btreemapped::detail::Notifier;
 
 Event warning(std::size_t number) { return {EventKind::warning, {}, std::to_string(number), 0, {}}; }
-Event progress(std::string table, std::size_t rows) { return {EventKind::copying, std::move(table), "copying", rows, {}}; }
+Event progress(std::string table, std::size_t rows) {
+  return {EventKind::copying, std::move(table), "copying", rows, {}};
+}
 Event stopped() { return {EventKind::stopped, {}, "stopped", 0, {}}; }
 
 /// "kind table message rows" of an event, for comparing.
 std::string line(const Event& event) {
-  return std::string(to_string(event.kind)) + "|" + event.table + "|" + event.message + "|" + std::to_string(event.rows);
+  return std::string(to_string(event.kind)) + "|" + event.table + "|" + event.message + "|" +
+         std::to_string(event.rows);
 }
 
 /// A notifier whose hook writes all that it is told into a list. Nothing is told before run().

@@ -233,23 +233,27 @@ TEST_CASE("a read inside another store's read gets in while the writer waits for
 TEST_CASE("a reader that stays holds up the writer, not the other readers", "[read_lock][threads]") {
   ReadLock lock;
   std::latch stuck{1};
-  std::atomic<bool> release{false};
+  std::atomic<bool> stop{false};
+  std::atomic<bool> given_up{false};
   test::run_together({[&] {
                         const Read read(lock);
                         stuck.count_down();
-                        release.wait(false);
+                        given_up.wait(false);
                       },
                       [&] {
                         stuck.wait();
-                        if (!lock.lock_until(soon(), never)) return;
-                        throw std::logic_error("the writer got in beside a read");
+                        if (lock.lock_until(Clock::now() + 10 * test::patience, stop))
+                          throw std::logic_error("the writer got in beside a read");
+                        given_up = true;
+                        given_up.notify_all();
                       },
                       [&] {
                         stuck.wait();
                         for (int i = 0; i < 50; ++i) const Read read(lock);
-                        release = true;
-                        release.notify_all();
+                        stop = true;
+                        lock.wake_writer();
                       }});
+  CHECK(given_up.load());
 }
 
 TEST_CASE("the wait for readers ends at once when it is told to stop", "[read_lock][threads]") {

@@ -259,21 +259,23 @@ TEST_CASE("a reader that stays delays commits, never other readers", "[store][th
   detail::Commit commit = bank.transfer(250);
   std::latch stuck{1};
   std::atomic<bool> stop{false};
+  std::atomic<bool> given_up{false};
   test::run_together({[&] {
                         const auto guard = bank.left.replica().read();
                         stuck.count_down();
-                        stop.wait(false);
+                        given_up.wait(false);
                       },
                       [&] {
                         stuck.wait();
                         if (bank.store.store().publish(commit, Clock::now() + 10 * test::patience, stop))
                           throw std::logic_error("the commit broke into a read");
+                        given_up = true;
+                        given_up.notify_all();
                       },
                       [&] {
                         stuck.wait();
                         for (int i = 0; i < 50; ++i) bank.check_together();
                         stop = true;
-                        stop.notify_all();
                         bank.store.store().wake();
                       }});
   CHECK(bank.left.replica().get(1)->cents == total);

@@ -58,8 +58,7 @@ const std::vector<Point>& points() {
     add("copying", ReplicatorState::copying,
         [](FsmScript& script) { script.fsm.slot_created(FsmScript::consistent_point); });
     add("publishing the copy", ReplicatorState::copying, [](FsmScript& script) { script.fsm.copied(); });
-    add("starting the stream", ReplicatorState::streaming,
-        [](FsmScript& script) { script.fsm.published(script.now); });
+    add("starting the stream", ReplicatorState::streaming, [](FsmScript& script) { script.fsm.published(script.now); });
     add("streaming", ReplicatorState::streaming, [](FsmScript& script) { script.fsm.stream_started(script.now); });
     add("backing off", ReplicatorState::backing_off, [](FsmScript& script) { script.fsm.failed(script.now, true); });
     return made;
@@ -308,12 +307,14 @@ TEST_CASE("a late answer changes nothing", "[fsm]") {
       {"drained", {"streaming"}, [](FsmScript& script) { script.fsm.drained(); }},
       {"keepalive", {"streaming"}, [](FsmScript& script) { script.hear(test::keepalive(Lsn{0x6000}, true)); }},
       {"message", {"streaming"}, [](FsmScript& script) { script.hear(test::begin_message(Lsn{0x6000})); }},
-      {"feedback sent", {"streaming"},
+      {"feedback sent",
+       {"streaming"},
        [](FsmScript& script) {
          script.fsm.feedback_sent(script.now, {.step = Step::send_feedback, .position = Lsn{0x6000}});
        }},
-      {"failed", {"connecting", "preflight", "creating the slot", "copying", "publishing the copy",
-                  "starting the stream", "streaming"},
+      {"failed",
+       {"connecting", "preflight", "creating the slot", "copying", "publishing the copy", "starting the stream",
+        "streaming"},
        [](FsmScript& script) { script.fsm.failed(script.now + 1s, true); }},
   };
   for (const bool second_life : {false, true}) {

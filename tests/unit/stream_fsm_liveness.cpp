@@ -30,8 +30,8 @@ struct Liveness {
 };
 
 /// As documented, also for a server that never ends a silent connection.
-constexpr Liveness rules[] = {{3s, 1s, 6s}, {27s, 9s, 54s}, {30s, 10s, 1min}, {60s, 10s, 2min}, {1h, 10s, 2h},
-                              {0s, 10s, 30s}};
+constexpr Liveness rules[] = {{3s, 1s, 6s},     {27s, 9s, 54s}, {30s, 10s, 1min},
+                              {60s, 10s, 2min}, {1h, 10s, 2h},  {0s, 10s, 30s}};
 
 FsmScript streaming(Duration sender_timeout = 60s) {
   FsmScript script;

@@ -63,9 +63,9 @@ std::vector<MessageBuilder> row_changes() {
 
 TEST_CASE("the messages of a transaction are staged in order, and its commit is then published", "[fsm]") {
   FsmScript script = streaming();
-  for (const MessageBuilder& message : {test::begin_message(Lsn{0x2000}), relation(), test::insert_message({1}),
-                                        test::update_message({1}), test::delete_message({1}),
-                                        test::truncate_message({1})}) {
+  for (const MessageBuilder& message :
+       {test::begin_message(Lsn{0x2000}), relation(), test::insert_message({1}), test::update_message({1}),
+        test::delete_message({1}), test::truncate_message({1})}) {
     script.hear(message);
     REQUIRE(script.step() == Step::stage);
     script.settle();
@@ -140,8 +140,8 @@ TEST_CASE("a stream that never pauses is acknowledged all the same", "[fsm]") {
   Lsn acknowledged{};
   for (int i = 0; i < 100; ++i, end += 0x40) {
     // Each frame is followed by the next: there is no moment without anything to read.
-    for (const MessageBuilder& message : {test::begin_message(Lsn{end}), test::insert_message({1}),
-                                          test::commit_message(Lsn{end}, Lsn{end + 0x30})}) {
+    for (const MessageBuilder& message :
+         {test::begin_message(Lsn{end}), test::insert_message({1}), test::commit_message(Lsn{end}, Lsn{end + 0x30})}) {
       script.hear(message);
       for (auto action = script.next(); action.step != Step::receive; action = script.next()) script.carry_out(action);
       script.pass(1ms);
@@ -158,8 +158,8 @@ TEST_CASE("what was applied before is acknowledged soon while the next commit wa
   script.carry_out(script.next());
   REQUIRE(script.published == std::vector{Lsn{0x2030}});
   // The next transaction is there already, so there was no moment without anything to read.
-  for (const MessageBuilder& message : {test::begin_message(Lsn{0x2040}), test::insert_message({2}),
-                                        test::commit_message(Lsn{0x2040}, Lsn{0x2070})}) {
+  for (const MessageBuilder& message :
+       {test::begin_message(Lsn{0x2040}), test::insert_message({2}), test::commit_message(Lsn{0x2040}, Lsn{0x2070})}) {
     script.hear(message);
     while (script.step() == Step::stage) script.carry_out(script.next());
   }
@@ -288,8 +288,8 @@ TEST_CASE("transactions that the copy holds already are skipped", "[fsm]") {
   FsmScript script = streaming();
   for (const MessageBuilder& message :
        {test::begin_message(Lsn{0xF00}), test::origin_message("far"), test::insert_message({1}),
-        test::update_message({1}), test::delete_message({1}), test::truncate_message({1}),
-        test::emitted_message(true), test::commit_message(Lsn{0xF00}, Lsn{0xF30})}) {
+        test::update_message({1}), test::delete_message({1}), test::truncate_message({1}), test::emitted_message(true),
+        test::commit_message(Lsn{0xF00}, Lsn{0xF30})}) {
     script.hear(message);
     CHECK(script.step() == Step::receive);
     script.settle();
@@ -444,8 +444,13 @@ TEST_CASE("garbage is refused and moves nothing", "[fsm]") {
   FsmScript script = streaming();
   const std::string keepalive = test::keepalive(far_away, true);
   const std::string data = test::xlog_data(test::begin_message(Lsn{0x2000}));
-  std::vector<std::string> garbage{"", "x", keepalive + '\0', data + '\0', test::xlog_data(MessageBuilder('S').u32(1)),
-                                   test::xlog_data(MessageBuilder('?')), std::string(34, 'r')};
+  std::vector<std::string> garbage{"",
+                                   "x",
+                                   keepalive + '\0',
+                                   data + '\0',
+                                   test::xlog_data(MessageBuilder('S').u32(1)),
+                                   test::xlog_data(MessageBuilder('?')),
+                                   std::string(34, 'r')};
   for (const std::string& whole : {keepalive, data})
     for (std::size_t size = 0; size < whole.size(); ++size) garbage.push_back(whole.substr(0, size));
   for (const std::string& bytes : garbage) {

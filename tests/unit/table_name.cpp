@@ -17,7 +17,9 @@ TableName parse(std::string_view text, std::string_view declared_schema = {}) {
 
 }  // namespace
 
-TEST_CASE("a table without a schema is in public", "[table_name]") { CHECK(parse("cars") == TableName{"public", "cars"}); }
+TEST_CASE("a table without a schema is in public", "[table_name]") {
+  CHECK(parse("cars") == TableName{"public", "cars"});
+}
 
 TEST_CASE("a table without a schema is in the one that the row declares", "[table_name]") {
   CHECK(parse("cars", "traffic") == TableName{"traffic", "cars"});
@@ -61,7 +63,8 @@ TEST_CASE("what is not one table is refused", "[table_name]") {
 }
 
 TEST_CASE("a quote that is not closed is refused", "[table_name]") {
-  for (const std::string_view text : {R"(")", R"("cars)", R"("cars"")", R"(garage."cars)", R"("garage.cars)", R"(""")"}) {
+  for (const std::string_view text :
+       {R"(")", R"("cars)", R"("cars"")", R"(garage."cars)", R"("garage.cars)", R"(""")"}) {
     INFO(text);
     CHECK_THROWS_AS(parse(text), UsageError);
   }

@@ -148,7 +148,9 @@ TEST_CASE("a thread that was never started has ended", "[thread]") {
 
 TEST_CASE("destroying a thread waits for its end", "[thread]") {
   bool ended = false;
-  { const Thread thread("btm-test", {}, [&] { ended = true; }); }
+  {
+    const Thread thread("btm-test", {}, [&] { ended = true; });
+  }
   CHECK(ended);
 }
 

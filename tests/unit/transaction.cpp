@@ -174,7 +174,8 @@ struct CarsAndNotes : Session {
   CarsAndNotes() { follow_both(); }
 
   void follow_both() {
-    follow({{&cars.table(), shape("cars", cars_oid, car_columns)}, {&notes.table(), shape("notes", notes_oid, note_columns)}});
+    follow({{&cars.table(), shape("cars", cars_oid, car_columns)},
+            {&notes.table(), shape("notes", notes_oid, note_columns)}});
   }
   void describe_both() { transact({cars_relation(), notes_relation()}); }
 
@@ -238,7 +239,8 @@ TEST_CASE("a table that a transaction does not touch is not in its commit", "[tr
 
 TEST_CASE("a transaction that changes nothing that is followed becomes an empty commit", "[transaction]") {
   CarsAndNotes session;
-  session.begin({cars_relation(), test::type_message("mood"), test::origin_message("far"), test::emitted_message(true)});
+  session.begin(
+      {cars_relation(), test::type_message("mood"), test::origin_message("far"), test::emitted_message(true)});
   CHECK(session.commit().empty());
 }
 
@@ -257,10 +259,11 @@ TEST_CASE("changes find their table by its number, not by its columns", "[transa
   Session session;
   const auto first = session.store.add_with<Note, 1>({}, "first");
   const auto second = session.store.add_with<Note, 1>({}, "second");
-  session.follow({{&first.table(), shape("first", 1, note_columns)}, {&second.table(), shape("second", 2, note_columns)}});
+  session.follow(
+      {{&first.table(), shape("first", 1, note_columns)}, {&second.table(), shape("second", 2, note_columns)}});
   session.transact({test::relation_message({"public", "second"}, 'd', note_columns, 2),
-                    test::relation_message({"public", "first"}, 'd', note_columns, 1), test::insert_message({7, "seven"}, 1),
-                    test::insert_message({8, "eight"}, 2)});
+                    test::relation_message({"public", "first"}, 'd', note_columns, 1),
+                    test::insert_message({7, "seven"}, 1), test::insert_message({8, "eight"}, 2)});
   CHECK(rows(first) == std::vector{seven});
   CHECK(rows(second) == std::vector{eight});
 }
@@ -326,9 +329,10 @@ TEST_CASE("the same description once more is no change", "[transaction]") {
 }
 
 TEST_CASE("a row change of a followed table before its description is a violation", "[transaction]") {
-  for (const MessageBuilder& change : {insert_bob, test::update_message({"Alice", 1, "blue"}, cars_oid),
-                                       test::delete_message({"Alice", 1, null}, cars_oid),
-                                       test::truncate_message({cars_oid}), test::truncate_message({unknown_oid, cars_oid})}) {
+  for (const MessageBuilder& change :
+       {insert_bob, test::update_message({"Alice", 1, "blue"}, cars_oid),
+        test::delete_message({"Alice", 1, null}, cars_oid), test::truncate_message({cars_oid}),
+        test::truncate_message({unknown_oid, cars_oid})}) {
     INFO(change.bytes()[0]);
     CarsAndNotes session;
     session.begin({notes_relation(), insert_eight});
@@ -363,8 +367,8 @@ TEST_CASE("a half transaction is forgotten when the next one begins", "[transact
 
 TEST_CASE("a new session forgets half a transaction, descriptions and faults of the one before", "[transaction]") {
   CarsAndNotes session;
-  session.begin({cars_relation(), notes_relation(), insert_bob,
-                 test::insert_message({7, "again"}, notes_oid), test::update_message({8, "none"}, notes_oid)});
+  session.begin({cars_relation(), notes_relation(), insert_bob, test::insert_message({7, "again"}, notes_oid),
+                 test::update_message({8, "none"}, notes_oid)});
   session.follow_both();
   CHECK(session.buffer.take_faults().empty());
   session.begin({});
@@ -514,7 +518,8 @@ TEST_CASE("of two row types of one table only the one that cannot hold the row s
   CHECK(rows(plates) == std::vector{Plate{1, "Alice"}});
 }
 
-TEST_CASE("a fault before the first transaction of a session names no position of the session before", "[transaction]") {
+TEST_CASE("a fault before the first transaction of a session names no position of the session before",
+          "[transaction]") {
   CarsAndNotes session;
   session.transact({cars_relation(), insert_bob});
   session.follow_both();
@@ -577,10 +582,12 @@ TEST_CASE("two followed tables that swap their names both stop at the first sign
   Session session;
   const auto first = session.store.add_with<Note, 1>({{7, "seven"}}, "first");
   const auto second = session.store.add_with<Note, 1>({{8, "eight"}}, "second");
-  session.follow({{&first.table(), shape("first", 1, note_columns)}, {&second.table(), shape("second", 2, note_columns)}});
+  session.follow(
+      {{&first.table(), shape("first", 1, note_columns)}, {&second.table(), shape("second", 2, note_columns)}});
   session.transact({test::relation_message({"public", "first"}, 'd', note_columns, 1),
                     test::relation_message({"public", "second"}, 'd', note_columns, 2)});
-  session.begin({test::relation_message({"public", "second"}, 'd', note_columns, 1), test::insert_message({9, "nine"}, 1)});
+  session.begin(
+      {test::relation_message({"public", "second"}, 'd', note_columns, 1), test::insert_message({9, "nine"}, 1)});
   Commit commit = session.commit();
   CHECK(commit.changes.empty());
   CHECK(commit.detached.size() == 2);

@@ -257,7 +257,8 @@ class StreamFsm {
     if (staging_) return {Step::stage};
     if (commit_pending_) {
       const bool more_to_say = applied_ > acknowledged_;
-      return {Step::publish, more_to_say ? std::min(feedback_due_, feedback_at_ + longest_unacknowledged) : feedback_due_};
+      return {Step::publish,
+              more_to_say ? std::min(feedback_due_, feedback_at_ + longest_unacknowledged) : feedback_due_};
     }
     if (advance_pending_) return {Step::advance, now, received_};
     return {Step::receive, asked_at_ ? std::min(feedback_due_, *asked_at_ + silence_limit_) : feedback_due_};

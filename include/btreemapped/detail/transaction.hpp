@@ -61,6 +61,8 @@ class TransactionBuffer {
     followers_.clear();
     routes_.clear();
     faults_.clear();
+    commit_lsn_ = Lsn{};
+    relation_seen_ = false;
     followers_.reserve(followed.size());
     for (Followed& each : followed)
       followers_.push_back({each.table, std::move(each.shape), {}, false, false, nullptr});
@@ -112,22 +114,22 @@ class TransactionBuffer {
   }
 
   Errc take(const wire::Relation& relation) {
-    const auto route = routes_.find(relation.oid);
-    if (route != routes_.end()) {
-      relation_seen_ = true;
-      for (Follower* const follower : route->second) {
-        if (follower->detached) continue;
-        ColumnMap map;
-        if (auto change = map_streamed_columns(follower->table->needs(), follower->shape, relation, map))
-          detach(*follower, {follower->table, std::move(change->column), std::move(change->what), commit_lsn_, true});
-        else follower->map = std::move(map);
-      }
-      return Errc::ok;
-    }
-    for (Follower& follower : followers_)
-      if (!follower.detached && follower.shape.table.schema == relation.schema &&
-          follower.shape.table.name == relation.name)
+    for (Follower& follower : followers_) {
+      const TableName& name = follower.shape.table;
+      if (!follower.detached && follower.shape.oid != relation.oid && name.schema == relation.schema &&
+          name.name == relation.name)
         detach(follower, {follower.table, {}, "another table has taken the name", commit_lsn_, true});
+    }
+    const auto route = routes_.find(relation.oid);
+    if (route == routes_.end()) return Errc::ok;
+    relation_seen_ = true;
+    for (Follower* const follower : route->second) {
+      if (follower->detached) continue;
+      ColumnMap map;
+      if (auto change = map_streamed_columns(follower->table->needs(), follower->shape, relation, map))
+        detach(*follower, {follower->table, std::move(change->column), std::move(change->what), commit_lsn_, true});
+      else follower->map = std::move(map);
+    }
     return Errc::ok;
   }
 

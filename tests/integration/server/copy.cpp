@@ -23,6 +23,7 @@
 
 using btreemapped::ConnectionError;
 using btreemapped::SchemaError;
+using btreemapped::SlotError;
 using btreemapped::StoppedError;
 using btreemapped::detail::TableName;
 using btreemapped::detail::sql::CopySource;
@@ -153,6 +154,20 @@ TEST_CASE("names that need quotes are copied") {
   const CopySource odd{TableName{"My \"Schema\"", "select"}, 'r', {"ключ", "a,b"}, {}};
   CHECK(copier.guard({odd}).ok());
   CHECK(copier.rows_of(odd) == "2\t1\n");
+}
+
+TEST_CASE("a snapshot that is gone asks for another slot") {
+  Database db;
+  auto stream = test::pq::ReplicationStream::open(db.dsn(), std::make_shared<Interrupt>(), soon());
+  const auto created = stream.create_slot(test::unique_name("slot"), std::chrono::seconds{30}, soon());
+  stream.release_snapshot(soon());
+  try {
+    test::pq::SnapshotCopy::open(db.dsn(), created.snapshot, std::make_shared<Interrupt>(), soon());
+    FAIL("the snapshot was imported");
+  } catch (const SlotError& error) {
+    CHECK(error.retryable());
+    CHECK_FALSE(error.sqlstate().empty());
+  }
 }
 
 TEST_CASE("what a copy's callback throws reaches the caller") {

@@ -159,6 +159,7 @@ class Connection {
 
   /// Waits for the socket; closes the session when interrupted or when the deadline comes first.
   short wait(int events, std::string_view doing, Deadline deadline) {
+    if (PQsocket(connection_) < 0) throw_lost(doing);
     short ready = 0;
     try {
       ready = wait_for_socket(PQsocket(connection_), static_cast<short>(events), *interrupt_, deadline);

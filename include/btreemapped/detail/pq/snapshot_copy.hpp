@@ -28,12 +28,18 @@ namespace pq {
 class SnapshotCopy {
  public:
   /// `conninfo` is pinned to the server that exported the snapshot, and names the same database.
+  /// Throws: SlotError (the snapshot is gone: retryable, with another slot), ConnectionError, StoppedError.
   [[nodiscard]] static SnapshotCopy open(std::string_view conninfo, std::string_view snapshot,
                                          std::shared_ptr<Interrupt> interrupt, Deadline deadline) {
     SnapshotCopy copy{Connection::open(conninfo, std::move(interrupt), deadline)};
-    copy.connection_.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE; SET TRANSACTION SNAPSHOT " +
-                              sql::literal(snapshot),
-                          "cannot import the slot's snapshot", deadline);
+    constexpr std::string_view doing = "cannot import the slot's snapshot";
+    copy.connection_.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY NOT DEFERRABLE", doing, deadline);
+    try {
+      copy.connection_.exec("SET TRANSACTION SNAPSHOT " + sql::literal(snapshot), doing, deadline);
+    } catch (const SchemaError& error) {
+      // The session that exported it has ended, or has gone on.
+      throw SlotError(error.what(), {.sqlstate = error.sqlstate(), .retryable = true});
+    }
     return copy;
   }
 
