@@ -1,12 +1,15 @@
 // What may be called when, and what a Replicator that ends tells those who wait for it.
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <exception>
 #include <functional>
 #include <future>
+#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -220,6 +223,24 @@ TEST_CASE("wait_for() takes the longest timeout that there is", "[api]") {
   CHECK(items.size() == 3);
 }
 
+TEST_CASE("durations beyond all measure are the longest or the shortest that can be", "[api]") {
+  test::Database database;
+  make_items(database);
+  for (const auto extreme : {std::chrono::milliseconds::max(), std::chrono::milliseconds::min(), std::chrono::milliseconds{0}}) {
+    test::EventLog log;
+    btreemapped::Options options = database.options();
+    options.on_event = log.hook();
+    options.slot_timeout = options.lock_timeout = options.longest_backoff = options.catalog_watch_interval = extreme;
+    options.shortest_backoff = std::min(extreme, std::chrono::milliseconds{1});
+    btreemapped::Replicator replicator(options);
+    const auto items = replicator.add_replica<Item, 1>("items");
+    test::start_and_sync(replicator);
+    database.end_sessions("backend_type = 'walsender'");
+    static_cast<void>(log.wait_for(EventKind::synced, 2));
+    CHECK(items.size() == 2);
+  }
+}
+
 TEST_CASE("wait_for() before the start waits for the start", "[api]") {
   test::Database database;
   make_items(database);
@@ -393,6 +414,25 @@ TEST_CASE("status() counts what happens", "[api]") {
   CHECK(status.tables[0].state == btreemapped::TableState::live);
   CHECK(status.tables[0].rows == 4);
   CHECK(status.tables[0].copied_rows == 2);
+}
+
+TEST_CASE("a Replicator may be destroyed by its own hook", "[api][G8]") {
+  test::Database database;
+  make_items(database);
+  std::unique_ptr<btreemapped::Replicator> replicator;
+  std::promise<void> destroyed;
+  btreemapped::Options options = database.options();
+  options.on_event = [&](const btreemapped::Event& event) {
+    if (event.kind != EventKind::synced) return;
+    replicator.reset();
+    destroyed.set_value();
+  };
+  replicator = std::make_unique<btreemapped::Replicator>(options);
+  const auto items = replicator->add_replica<Item, 1>("items");
+  replicator->start();
+  REQUIRE(destroyed.get_future().wait_for(test::patience) == std::future_status::ready);
+  CHECK(items.size() == 2);
+  CHECK(test::eventually([&] { return items.state() == btreemapped::TableState::stale; }));
 }
 
 TEST_CASE("a connection string may be a URI", "[api]") {

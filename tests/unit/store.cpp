@@ -402,7 +402,7 @@ TEST_CASE("a wait for a position ends at its deadline", "[store]") {
 
 TEST_CASE("a wait for a position ends with the commit that reaches it, whose rows are visible then", "[store][threads]") {
   Bank bank;
-  std::latch waiting{2};
+  std::latch waiting{3};
   const auto wait = [&](std::int64_t i) {
     waiting.count_down();
     if (bank.store.store().wait_for(Lsn{32 + 16 * static_cast<std::uint64_t>(i)}, Clock::now() + test::patience) !=

@@ -162,7 +162,7 @@ TEST_CASE("a snapshot that is gone asks for another slot") {
   const auto created = stream.create_slot(test::unique_name("slot"), std::chrono::seconds{30}, soon());
   stream.release_snapshot(soon());
   try {
-    test::pq::SnapshotCopy::open(db.dsn(), created.snapshot, std::make_shared<Interrupt>(), soon());
+    static_cast<void>(test::pq::SnapshotCopy::open(db.dsn(), created.snapshot, std::make_shared<Interrupt>(), soon()));
     FAIL("the snapshot was imported");
   } catch (const SlotError& error) {
     CHECK(error.retryable());

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -38,7 +39,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   using Clock = std::chrono::steady_clock;
 
   explicit Engine(Options options)
-      : options_(std::move(options)),
+      : options_(within_limits(std::move(options))),
         store_(std::make_shared<Store>(options_.empty_until_synced)),
         notifier_(std::make_shared<Notifier>(options_.on_event)),
         synced_future_(synced_.get_future().share()) {}
@@ -112,7 +113,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
     const std::uint64_t block = board_.wal_block_size.load(std::memory_order_relaxed);
     const std::uint64_t into_page = target.value() % block;
     if (into_page <= longest_page_header) target = Lsn{target.value() - into_page};
-    switch (store_->wait_for(target, Clock::now() + timeout)) {
+    const auto limited = std::clamp<std::chrono::milliseconds>(timeout, std::chrono::milliseconds{0}, a_century);
+    switch (store_->wait_for(target, Clock::now() + limited)) {
       case Store::Waited::reached: return true;
       case Store::Waited::timeout: return false;
       case Store::Waited::closed: break;
@@ -131,6 +133,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
   enum class Life : std::uint8_t { idle, running, ended };
 
   static constexpr std::uint64_t longest_page_header = 40;
+  static constexpr std::chrono::hours a_century{24 * 36'525};
+
+  /// Durations that the server takes (milliseconds in 31 bits, where 0 would mean for ever) and the clock can add.
+  static Options within_limits(Options options) {
+    for (std::chrono::milliseconds* const each :
+         {&options.slot_timeout, &options.lock_timeout, &options.shortest_backoff, &options.longest_backoff,
+          &options.catalog_watch_interval})
+      *each = std::clamp(*each, std::chrono::milliseconds{1}, std::chrono::milliseconds{0x7FFF'FFFF});
+    return options;
+  }
 
   // With life_mutex_ held.
   void begin() {
