@@ -1,10 +1,10 @@
 #pragma once
 
 #include <chrono>
-#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <future>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -25,12 +25,16 @@ namespace test {
 /// A new database with a name of its own, dropped at the end with all who are still connected to it.
 class Database {
  public:
-  /// `clauses` go to CREATE DATABASE.
-  explicit Database(const std::string& clauses = {})
-      : name_("btreemapped_" + std::to_string((std::uint64_t{std::random_device{}()} << 32U) | std::random_device{}())),
-        administrator_(server_dsn()),
-        dsn_(create(clauses)),
-        session_(dsn_) {}
+  /// `clauses` go to CREATE DATABASE, `server` is a connection string.
+  explicit Database(const std::string& clauses = {}, const std::string& server = server_dsn(),
+                    const std::string& name = new_name())
+      : name_(name),
+        server_(server),
+        dsn_(with_parts(server, {{"dbname", name_}})) {
+    administrator_.emplace(server_);
+    administrator_->exec("CREATE DATABASE " + name_ + " TEMPLATE template0 " + clauses);
+    session_.emplace(dsn_);
+  }
 
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
@@ -39,20 +43,31 @@ class Database {
     try {
       // A walsender is not ended by FORCE, and its slot is in the way.
       end_sessions("backend_type = 'walsender'");
-      administrator_.exec("DROP DATABASE " + name_ + " WITH (FORCE)");
+      administrator_->exec("DROP DATABASE " + name_ + " WITH (FORCE)");
     } catch (const std::exception& error) {
       std::fputs(("a database is left behind: " + std::string{error.what()} + "\n").c_str(), stderr);
     }
+  }
+
+  static std::string new_name() {
+    std::random_device random;
+    return "btreemapped_" + std::to_string(random()) + "_" + std::to_string(random());
   }
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
   /// A connection string for it.
   [[nodiscard]] const std::string& dsn() const noexcept { return dsn_; }
 
-  void exec(const std::string& sql) { session_.exec(sql); }
-  std::vector<SqlRow> rows(const std::string& sql) { return session_.rows(sql); }
-  std::string value(const std::string& sql) { return session_.value(sql); }
-  btreemapped::Lsn position() { return session_.position(); }
+  void exec(const std::string& sql) { session_->exec(sql); }
+  std::vector<SqlRow> rows(const std::string& sql) { return session_->rows(sql); }
+  std::string value(const std::string& sql) { return session_->value(sql); }
+  btreemapped::Lsn position() { return session_->position(); }
+
+  /// Needed after a restart of the server.
+  void connect_again() {
+    administrator_.emplace(server_);
+    session_.emplace(dsn_);
+  }
 
   /// Options that follow this database by the publication "pub", and try again soon.
   [[nodiscard]] btreemapped::Options options() const {
@@ -76,20 +91,16 @@ class Database {
   /// Ends the sessions of this database for which a condition on pg_stat_activity holds; returns how many, when they
   /// have ended.
   int end_sessions(const std::string& condition) {
-    return std::stoi(administrator_.value("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity WHERE datname = '" +
-                                          name_ + "' AND " + condition));
+    return std::stoi(administrator_->value("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity"
+                                           " WHERE datname = '" + name_ + "' AND " + condition));
   }
 
  private:
-  std::string create(const std::string& clauses) {
-    administrator_.exec("CREATE DATABASE " + name_ + " TEMPLATE template0 " + clauses);
-    return with_parts(server_dsn(), {{"dbname", name_}});
-  }
-
-  std::string name_;
-  Sql administrator_;
-  std::string dsn_;
-  Sql session_;
+  const std::string name_;
+  const std::string server_;
+  const std::string dsn_;
+  std::optional<Sql> administrator_;
+  std::optional<Sql> session_;
 };
 
 /// Waits for the first complete copy, and throws what prevented it.

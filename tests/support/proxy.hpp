@@ -96,6 +96,11 @@ class Proxy {
   /// A connection string that leads through here.
   [[nodiscard]] const std::string& dsn() const noexcept { return dsn_; }
 
+  /// New connections lead to another server.
+  void lead_to(const std::string& dsn) {
+    change([&] { server_ = parse_conninfo(dsn); });
+  }
+
   /// The connection that is about to send the nth statement with this text is held before it.
   void hold(std::string text, int nth = 1) {
     change([&] {
@@ -233,10 +238,8 @@ class Proxy {
 
   void accept(std::list<Link>& links) {
     Descriptor client(::accept4(listener_.socket(), nullptr, nullptr, SOCK_CLOEXEC));
-    {
-      const std::lock_guard lock(mutex_);
-      if (client.get() < 0 || cut_) return;
-    }
+    const std::lock_guard lock(mutex_);
+    if (client.get() < 0 || cut_) return;
     Descriptor server = connect();
     if (server.get() >= 0) links.push_back({std::move(client), std::move(server)});
   }
@@ -274,7 +277,7 @@ class Proxy {
   }
 
   const Listener listener_{};
-  const std::map<std::string, std::string> server_;
+  std::map<std::string, std::string> server_;
   const std::string dsn_;
   const Descriptor wake_;
 

@@ -1,6 +1,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
@@ -28,6 +29,7 @@ struct Item {
 
 /// Runs f in a forked child; true if it returned true there. A child that hangs is killed.
 bool in_child(const std::function<bool()>& f) {
+  std::fflush(nullptr);  // else the child prints it again
   const pid_t child = fork();
   if (child == 0) {
     alarm(30);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -92,12 +93,13 @@ class ReadLock {
     for (bool waited = false;; waited = true) {
       Slot* const slot = claim(self, home);
       const Writer writer = writer_.load(std::memory_order_seq_cst);
-      if (writer == Writer::absent || (writer == Writer::waiting && (waited || holds_any_read(self, this)))) {
+      const bool reads_elsewhere = writer != Writer::absent && holds_any_read(self, this);
+      if (writer == Writer::absent || (writer == Writer::waiting && (waited || reads_elsewhere))) {
         slot->depth = 1;
         return slot;
       }
       give_back(slot);
-      wait_at_gate();
+      wait_at_gate(reads_elsewhere ? std::chrono::milliseconds::zero() : gate_patience);
     }
   }
 
@@ -230,11 +232,12 @@ class ReadLock {
     gate_.notify_all();
   }
 
-  void wait_at_gate() {
+  /// Waits for a writer that is inside, and as long as the patience for one that waits.
+  void wait_at_gate(Clock::duration patience) {
     std::unique_lock lock(mutex_);
     // Patience ends even if the writer never opens: a thread that reads another store, made by another shared
     // library, cannot be recognised and must not wait for ever.
-    const Clock::time_point patience_end = Clock::now() + gate_patience;
+    const Clock::time_point patience_end = Clock::now() + patience;
     for (Writer writer = writer_.load(); writer != Writer::absent; writer = writer_.load()) {
       if (writer == Writer::waiting && Clock::now() >= patience_end) return;
       gate_.wait_for(lock, std::chrono::milliseconds{1});

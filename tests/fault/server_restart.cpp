@@ -1,0 +1,210 @@
+// G3, G5 and G7 over restarts, crashes and shutdowns of the server.
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <btreemapped.hpp>
+
+#include "support/database.hpp"
+#include "support/event_log.hpp"
+#include "support/eventually.hpp"
+#include "support/load.hpp"
+#include "support/proxy.hpp"
+#include "support/server.hpp"
+#include "support/threads.hpp"
+
+namespace server_restart_test {
+
+using btreemapped::EventKind;
+using btreemapped::TableState;
+
+struct Account {
+  std::int32_t id;
+  std::int64_t amount;
+
+  friend bool operator==(const Account&, const Account&) = default;
+};
+
+std::vector<Account> table(test::Database& database) {
+  std::vector<Account> out;
+  for (const test::SqlRow& row : database.rows("SELECT id, amount FROM accounts ORDER BY id"))
+    out.push_back({std::stoi(*row[0]), std::stoll(*row[1])});
+  return out;
+}
+
+void make_accounts(test::Database& database) {
+  database.exec(
+      "CREATE TABLE accounts (id int PRIMARY KEY, amount bigint NOT NULL);"
+      "INSERT INTO accounts SELECT id, id FROM generate_series(0, 99) id; CREATE PUBLICATION pub FOR TABLE accounts");
+}
+
+test::Load::Make changes() {
+  return [](std::mt19937_64& random) {
+    const std::string id = std::to_string(random() % 200);
+    return random() % 4 == 0 ? "DELETE FROM accounts WHERE id = " + id
+                             : "INSERT INTO accounts VALUES (" + id + ", 0) ON CONFLICT (id) DO UPDATE SET amount = accounts.amount + 1";
+  };
+}
+
+/// The suite's server, which runs, also when the test before has failed half-way.
+test::Server running_server() {
+  test::Server server = test::Server::of_suite();
+  server.start();
+  return server;
+}
+
+void ends_equal_after(std::string_view mode) {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_accounts(database);
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  test::Load load(database.dsn(), 2, changes(), test::Load::Lost::opens_again);
+  for (std::size_t round = 1; round <= 2; ++round) {
+    REQUIRE(load.go_on_for(100));
+    server.restart(mode);
+    static_cast<void>(log.wait_for(EventKind::synced, round + 1));
+  }
+  REQUIRE(load.go_on_for(100));
+  load.stop();
+  database.connect_again();
+  database.catch_up(replicator);
+  CHECK(accounts.to_vector() == table(database));
+  CHECK(accounts.state() == TableState::live);
+}
+
+TEST_CASE("a restart of the server under load ends equal", "[G3]") { ends_equal_after("fast"); }
+
+TEST_CASE("a crash of the server under load ends equal", "[G3]") { ends_equal_after("immediate"); }
+
+TEST_CASE("while the server is down reads go on at the last commit", "[G5]") {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_accounts(database);
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  database.exec("UPDATE accounts SET amount = 7 WHERE id = 7");
+  database.catch_up(replicator);
+  const std::vector<Account> before = table(database);
+  server.stop();
+  static_cast<void>(log.wait_for(EventKind::stale, 2));
+  CHECK(accounts.to_vector() == before);
+  CHECK(accounts.state() == TableState::stale);
+  CHECK(accounts.stale_for() > std::chrono::nanoseconds{0});
+  CHECK_FALSE(replicator.status().last_error.empty());
+  server.start();
+  static_cast<void>(log.wait_for(EventKind::synced, 2));
+  database.connect_again();
+  database.catch_up(replicator);
+  CHECK(accounts.to_vector() == before);
+  CHECK(accounts.state() == TableState::live);
+}
+
+std::chrono::milliseconds time_to_stop(const test::Server& server) {
+  const auto start = std::chrono::steady_clock::now();
+  server.stop("fast");
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+}
+
+/// Far less than wal_sender_timeout, which is 5 s here; pg_ctl itself looks every 100 ms.
+constexpr std::chrono::milliseconds tolerance{1500};
+
+TEST_CASE("a fast shutdown of the server does not wait for an idle client", "[G7]") {
+  const test::Server server = running_server();
+  const std::chrono::milliseconds alone = time_to_stop(server);
+  server.start();
+  test::Database database({}, server.dsn());
+  make_accounts(database);
+  btreemapped::Replicator replicator(database.options());
+  static_cast<void>(replicator.add_replica<Account, 1>("accounts"));
+  test::start_and_sync(replicator);
+  database.exec("INSERT INTO accounts VALUES (1000, 0)");
+  database.catch_up(replicator);
+  CHECK(time_to_stop(server) < alone + tolerance);
+  server.start();
+  replicator.stop();
+  database.connect_again();
+}
+
+TEST_CASE("a fast shutdown of the server does not wait for a client that is held up by a reader", "[G7][G8]") {
+  const test::Server server = running_server();
+  const std::chrono::milliseconds alone = time_to_stop(server);
+  server.start();
+  test::Database database({}, server.dsn());
+  make_accounts(database);
+  btreemapped::Replicator replicator(database.options());
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  {
+    const auto guard = accounts.read();
+    database.exec("UPDATE accounts SET amount = -1");
+    const btreemapped::Lsn written = database.position();
+    REQUIRE(test::eventually([&] { return replicator.status().received >= written; }));
+    CHECK(time_to_stop(server) < alone + tolerance);
+    CHECK(guard.find(5)->amount == 5);
+  }
+  server.start();
+  replicator.stop();
+  database.connect_again();
+}
+
+TEST_CASE("a client that follows another server at the old address has that server's rows and positions", "[G3][G5]") {
+  const test::Server old_server = running_server();
+  test::Database old_database({}, old_server.dsn());
+  make_accounts(old_database);
+  for (int i = 0; i < 20; ++i) old_database.exec("SELECT pg_switch_wal()");  // far ahead of the other
+
+  struct OwnServer {
+    ~OwnServer() { static_cast<void>(std::system(("'" BTREEMAPPED_POSTGRES_SH "' remove '" + state + "'").c_str())); }
+    const std::string state = (std::filesystem::temp_directory_path() / ("btreemapped-fault-" + std::to_string(std::random_device{}()))).string();
+    const test::Server server{state};
+  } own;
+  own.server.start();
+  test::Database new_database({}, own.server.dsn(), old_database.name());
+  make_accounts(new_database);
+  new_database.exec("DELETE FROM accounts WHERE id > 10");
+  REQUIRE(new_database.position() < old_database.position());
+
+  test::Proxy proxy(old_database.dsn());
+  test::EventLog log;
+  btreemapped::Options options = old_database.options();
+  options.connection = proxy.dsn();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  proxy.cut();
+  static_cast<void>(log.wait_for(EventKind::stale));
+  proxy.lead_to(new_database.dsn());
+  proxy.mend();
+  static_cast<void>(log.wait_for(EventKind::synced, 2));
+  CHECK(accounts.size() == 11);
+  new_database.exec("UPDATE accounts SET amount = 100; DELETE FROM accounts WHERE id = 0");
+  new_database.catch_up(replicator);
+  CHECK(accounts.to_vector() == table(new_database));
+  new_database.exec("UPDATE accounts SET amount = 200");
+  new_database.catch_up(replicator);
+  CHECK(accounts.to_vector() == table(new_database));
+}
+
+}  // namespace server_restart_test
