@@ -84,7 +84,7 @@ std::string differences(const btreemapped::Replica<Row, Arity>& replica, const s
     for (std::size_t i = 0; i < row.size(); ++i)
       if (row[i] != other->second[i])
         found += "\n" + table + " " + key + ": " + std::string{btreemapped::detail::field_names_v<Row>[i]} + " is " +
-                        shown(other->second[i]) + " in the replica and " + shown(row[i]) + " in the table";
+                 shown(other->second[i]) + " in the replica and " + shown(row[i]) + " in the table";
   }
   return found;
 }

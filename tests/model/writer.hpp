@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
-#include <random>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -15,8 +13,8 @@
 #include <btreemapped/numeric.hpp>
 #include <btreemapped/replicator.hpp>
 
+#include "model/chance.hpp"
 #include "model/tables.hpp"
-#include "support/random.hpp"
 #include "support/sql.hpp"
 
 namespace model {
@@ -45,11 +43,11 @@ struct Tally {
 ///
 /// What it takes out of a row of account or position it carries in its purse, and before it commits it puts the purse
 /// into some row. So the sum over both tables is the same at every commit, and hardly ever inside a transaction.
-class Writer {
+class Writer : private Chance {
  public:
   /// `number`: which of the sessions it is.
   Writer(const std::string& dsn, std::uint64_t number, std::uint64_t seed)
-      : sql_(dsn), name_(text("session ", number)), random_(seed) {
+      : Chance(seed), sql_(dsn), name_(text("session ", number)) {
     // A deadlock is found at once, and nothing is waited for as long as the test itself waits.
     sql_.exec("SET client_min_messages = error; SET deadlock_timeout = '10ms'; SET statement_timeout = '30s'");
   }
@@ -68,7 +66,8 @@ class Writer {
                    ", '') ON CONFLICT (owner, symbol) DO UPDATE SET cost = excluded.cost"));
     if (!replicator.wait_for(sql_.position(), std::chrono::milliseconds{100})) return;
     const btreemapped::Numeric written{signatures_};
-    const auto seen = replicas.positions.get_with(name_, "signature", [&](const Position& row) { return row.cost == written; });
+    const auto seen =
+        replicas.positions.get_with(name_, "signature", [&](const Position& row) { return row.cost == written; });
     if (!seen.value_or(true))  // somebody may have truncated the table since
       throw std::runtime_error(name_ + " does not see what it has committed");
     ++tally_.own_writes;
@@ -108,10 +107,8 @@ class Writer {
 
   void run_steps(std::uint64_t count, int depth) {
     for (; count > 0; --count) {
-      if (depth < 2 && one_in(6))
-        run_in_savepoint(1 + below(3), depth + 1);
-      else
-        run_step();
+      if (depth < 2 && one_in(6)) run_in_savepoint(1 + below(3), depth + 1);
+      else run_step();
     }
   }
 
@@ -184,8 +181,8 @@ class Writer {
   void open_accounts() {
     const std::int64_t first = id();
     const std::int64_t last = first + number(0, 5);
-    purse_ -= total(text("INSERT INTO account (id, owner, balance, note) SELECT id, ", owner(), ", ", money(), ", ", note(),
-                         " FROM generate_series(", first, ", ", last, ") AS id", unless_taken()),
+    purse_ -= total(text("INSERT INTO account (id, owner, balance, note) SELECT id, ", owner(), ", ", money(), ", ",
+                         note(), " FROM generate_series(", first, ", ", last, ") AS id", unless_taken()),
                     "balance");
   }
 
@@ -194,7 +191,9 @@ class Writer {
     purse_ += total(text("UPDATE account SET balance = balance - ", amount, " WHERE id = ", id()), amount);
   }
 
-  void levy_on_accounts() { purse_ += total(text("UPDATE account SET balance = balance - 3", " WHERE id % 7 = ", below(7)), 3); }
+  void levy_on_accounts() {
+    purse_ += total(text("UPDATE account SET balance = balance - 3 WHERE id % 7 = ", below(7)), 3);
+  }
 
   void close_accounts() {
     const std::int64_t first = id();
@@ -204,11 +203,13 @@ class Writer {
   void renumber_account() {
     const std::int64_t amount = one_in(2) ? 0 : money();
     const char* const more = one_in(4) ? ", note = 'renumbered'" : "";
-    purse_ += total(text("UPDATE account SET id = ", id(), ", balance = balance - ", amount, more, " WHERE id = ", id()), amount);
+    purse_ += total(
+        text("UPDATE account SET id = ", id(), ", balance = balance - ", amount, more, " WHERE id = ", id()), amount);
   }
 
   void renumber_accounts() {
-    sql_.exec(text("UPDATE account SET id = CASE WHEN id < 250 THEN id + 500 ELSE id - 500 END WHERE id % 16 = ", below(16)));
+    sql_.exec(
+        text("UPDATE account SET id = CASE WHEN id < 250 THEN id + 500 ELSE id - 500 END WHERE id % 16 = ", below(16)));
   }
 
   void write_notes() {
@@ -226,7 +227,8 @@ class Writer {
   void buy() { put_into_position(money()); }
 
   void put_into_position(std::int64_t amount) {
-    sql_.exec(text("INSERT INTO position VALUES (", owner(), ", ", symbol(), ", ", amount, ", ", cost(), ", ", ballast(),
+    sql_.exec(text("INSERT INTO position VALUES (", owner(), ", ", symbol(), ", ", amount, ", ", cost(), ", ",
+                   ballast(),
                    ") ON CONFLICT (owner, symbol) DO UPDATE SET amount = position.amount + excluded.amount"));
     purse_ -= amount;
   }
@@ -241,20 +243,24 @@ class Writer {
   }
 
   void close_positions() {
-    purse_ += total(text("DELETE FROM position", one_in(4) ? text(" WHERE owner = ", owner()) : this_position()), "amount");
+    purse_ +=
+        total(text("DELETE FROM position", one_in(4) ? text(" WHERE owner = ", owner()) : this_position()), "amount");
   }
 
   void reopen_position() {
     const std::string name = owner();
     const std::string of = symbol();
     purse_ += total(text("DELETE FROM position WHERE owner = ", name, " AND symbol = ", of), "amount");
-    purse_ -= total(text("INSERT INTO position VALUES (", name, ", ", of, ", ", money(), ", NULL, 'anew')", unless_taken()), "amount");
+    purse_ -=
+        total(text("INSERT INTO position VALUES (", name, ", ", of, ", ", money(), ", NULL, 'anew')", unless_taken()),
+              "amount");
   }
 
   void exchange_symbol() {
     const std::int64_t amount = one_in(2) ? 0 : money();
     const std::string more = one_in(2) ? "" : ", owner = " + owner();
-    purse_ += total(text("UPDATE position SET symbol = ", symbol(), more, ", amount = amount - ", amount, this_position()), amount);
+    purse_ += total(
+        text("UPDATE position SET symbol = ", symbol(), more, ", amount = amount - ", amount, this_position()), amount);
   }
 
   void hand_over_positions() {
@@ -267,16 +273,17 @@ class Writer {
   void write_history() { sql_.exec(text("UPDATE position SET history = ", ballast(), this_position())); }
 
   void touch_positions() {
-    sql_.exec(text("UPDATE position SET ", pick({"amount = amount", "history = history", "cost = NULL"}), " WHERE symbol = ", symbol()));
+    sql_.exec(text("UPDATE position SET ", pick({"amount = amount", "history = history", "cost = NULL"}),
+                   " WHERE symbol = ", symbol()));
   }
 
   // ---- quotes: three key fields, the whole row is the identity, and the key is checked only at the commit ----
 
   void lay_ladder() {
     const std::int64_t first = number(1, 6);
-    sql_.exec(text("INSERT INTO quote (venue, symbol, level, token, price, book) SELECT venue, symbol, level, ", below(1'000'000'000),
-                   " + level, ", price(), ", ", note(), " FROM (VALUES (", venue(), ", ", symbol(),
-                   ")) AS ladder (venue, symbol), generate_series(", first, ", ", first + number(0, 7),
+    sql_.exec(text("INSERT INTO quote (venue, symbol, level, token, price, book) SELECT venue, symbol, level, ",
+                   below(1'000'000'000), " + level, ", price(), ", ", note(), " FROM (VALUES (", venue(), ", ",
+                   symbol(), ")) AS ladder (venue, symbol), generate_series(", first, ", ", first + number(0, 7),
                    ") AS level WHERE NOT EXISTS (SELECT FROM quote WHERE (quote.venue, quote.symbol, quote.level) = "
                    "(ladder.venue, ladder.symbol, level.level))"));
   }
@@ -297,15 +304,17 @@ class Writer {
 
   void turn_ladder() {
     const std::string ladder = this_ladder();
-    sql_.exec(text("UPDATE quote SET level = turned.level FROM (SELECT token, lead(level, 1, min_level) OVER (ORDER BY level) "
-                   "AS level FROM (SELECT *, min(level) OVER () AS min_level FROM quote", ladder,
-                   ") AS ladder) AS turned", ladder, " AND quote.token = turned.token"));
+    sql_.exec(text(
+        "UPDATE quote SET level = turned.level FROM (SELECT token, lead(level, 1, min_level) OVER (ORDER BY level) "
+        "AS level FROM (SELECT *, min(level) OVER () AS min_level FROM quote",
+        ladder, ") AS ladder) AS turned", ladder, " AND quote.token = turned.token"));
   }
 
   void swap_levels() {
     const std::int64_t low = number(1, 6);
     const std::int64_t high = low + number(1, 3);
-    sql_.exec(text("UPDATE quote SET level = ", low + high, " - level", this_ladder(), " AND level IN (", low, ", ", high, ")"));
+    sql_.exec(text("UPDATE quote SET level = ", low + high, " - level", this_ladder(), " AND level IN (", low, ", ",
+                   high, ")"));
   }
 
   /// Statements between which two rows have one key, and one of them is changed.
@@ -324,15 +333,19 @@ class Writer {
   void rename_ladder() {
     const std::string to = symbol();
     sql_.exec(text("UPDATE quote SET symbol = ", to, this_ladder(),
-                   " AND NOT EXISTS (SELECT FROM quote other WHERE other.venue = quote.venue AND other.symbol = ", to, ")"));
+                   " AND NOT EXISTS (SELECT FROM quote other WHERE other.venue = quote.venue AND other.symbol = ", to,
+                   ")"));
   }
 
   void reprice() { sql_.exec(text("UPDATE quote SET price = ", price(), this_ladder(), " AND level <= ", below(10))); }
 
-  void write_book() { sql_.exec(text("UPDATE quote SET book = ", note(), this_ladder(), " AND level = ", number(1, 6))); }
+  void write_book() {
+    sql_.exec(text("UPDATE quote SET book = ", note(), this_ladder(), " AND level = ", number(1, 6)));
+  }
 
   void touch_quotes() {
-    sql_.exec(text("UPDATE quote SET ", pick({"touched = touched + 1", "book = book", "level = level"}), " WHERE venue = ", venue()));
+    sql_.exec(text("UPDATE quote SET ", pick({"touched = touched + 1", "book = book", "level = level"}),
+                   " WHERE venue = ", venue()));
   }
 
   // ---- all of them ----
@@ -354,7 +367,8 @@ class Writer {
       case 4: return truncate_quotes();
       default:
         sql_.exec("LOCK TABLE account, position");
-        purse_ += std::stoll(sql_.value(text("SELECT (SELECT ", sum("balance"), " FROM account) + (SELECT ", sum("amount"), " FROM position)")));
+        purse_ += std::stoll(sql_.value(
+            text("SELECT (SELECT ", sum("balance"), " FROM account) + (SELECT ", sum("amount"), " FROM position)")));
         return sql_.exec("TRUNCATE position, account");
     }
   }
@@ -390,56 +404,19 @@ class Writer {
     purse_ -= amount;
   }
 
-  // ---- SQL, and what is random in it ----
-
-  template <class... Parts>
-  static std::string text(const Parts&... parts) {
-    std::ostringstream out;
-    (out << ... << parts);
-    return out.str();
-  }
+  // ---- what adds up ----
 
   static std::string sum(std::string_view expression) { return text("coalesce(sum(", expression, "), 0)"); }
 
   /// Runs a statement and adds up an expression over the rows that it has changed.
   template <class Expression>
   std::int64_t total(const std::string& statement, const Expression& expression) {
-    return std::stoll(sql_.value(
-        text("WITH changed AS (", statement, " RETURNING ", expression, " AS value) SELECT ", sum("value"), " FROM changed")));
+    return std::stoll(sql_.value(text("WITH changed AS (", statement, " RETURNING ", expression, " AS value) SELECT ",
+                                      sum("value"), " FROM changed")));
   }
-
-  std::uint64_t below(std::uint64_t limit) { return test::below(random_, limit); }
-  bool one_in(std::uint64_t n) { return below(n) == 0; }
-  std::int64_t number(std::int64_t least, std::int64_t most) {
-    return least + static_cast<std::int64_t>(below(static_cast<std::uint64_t>(most - least + 1)));
-  }
-
-  template <std::size_t Size>
-  const char* pick(const char* const (&choices)[Size]) {
-    return choices[below(Size)];
-  }
-
-  std::int64_t id() { return number(-40, 40) + (one_in(5) ? 500 : 0); }
-  std::int64_t money() { return number(1, 500); }
-  std::string owner() {
-    return pick({"'Alice'", "'Bob'", "'Dörte O''Neill'", "'the friends and neighbours of the waterworks at Lower Slaughter'",
-                 "'every heir of the late Archibald Featherstonehaugh the Elder'"});
-  }
-  std::string symbol() { return pick({"'AAA'", "'BB'", "'BBB'", "'CCC'", "'D'", "'E'"}); }
-  std::string venue() { return pick({"'Oslo'", "'Rome'"}); }
-  /// One value is often spelled in several ways.
-  std::string cost() { return pick({"NULL", "0", "-0.0", "1", "1.00", "12345678901234567890.125", "'NaN'", "'-Infinity'"}); }
-  std::string price() { return text(number(0, 30), pick({"", ".0", ".25", ".2500"})); }
-  std::string ballast() { return text("ballast(", below(1'000'000'000), ", ", number(250, 1250), ")"); }
-  std::string note() { return one_in(3) ? "NULL" : one_in(3) ? "'short'" : ballast(); }
-
-  std::string unless_taken() { return one_in(8) ? "" : " ON CONFLICT DO NOTHING"; }
-  std::string this_position() { return text(" WHERE owner = ", owner(), " AND symbol = ", symbol()); }
-  std::string this_ladder() { return text(" WHERE quote.venue = ", venue(), " AND quote.symbol = ", symbol()); }
 
   test::Sql sql_;
   const std::string name_;
-  std::mt19937_64 random_;
   std::int64_t purse_ = 0;
   bool may_truncate_ = false;
   bool truncates_are_frequent_ = false;

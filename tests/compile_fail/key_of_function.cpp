@@ -1,0 +1,19 @@
+// A key names a function.
+// expect: btreemapped: key<&Row::field, …> names a member that is not a field of the row
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <btreemapped/replica.hpp>
+
+struct Row {
+  std::int32_t id;
+  std::string text;
+
+  static constexpr std::int32_t limit = 5;
+  [[nodiscard]] std::int32_t twice() const { return 2 * id; }
+
+  static constexpr auto key = btreemapped::key<&Row::twice>;
+};
+
+std::size_t size(const btreemapped::Replica<Row>& rows) { return rows.size(); }

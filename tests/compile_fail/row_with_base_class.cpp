@@ -1,0 +1,16 @@
+// Fields of a base class are not reflected; Boost.PFR says so.
+// expect: Boost.PFR: .*(inherit|base)
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include <btreemapped/replica.hpp>
+
+struct Base {
+  std::int32_t id;
+};
+struct Row : Base {
+  std::string text;
+};
+
+std::size_t size(const btreemapped::Replica<Row, 1>& rows) { return rows.size(); }

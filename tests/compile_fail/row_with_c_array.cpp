@@ -1,0 +1,13 @@
+// A C array is many fields to Boost.PFR; std::array or std::string is one.
+// expect: TODO
+#include <cstddef>
+#include <cstdint>
+
+#include <btreemapped/replica.hpp>
+
+struct Row {
+  std::int32_t id;
+  char text[8];
+};
+
+std::size_t size(const btreemapped::Replica<Row, 1>& rows) { return rows.size(); }
