@@ -46,7 +46,8 @@ enum class EventKind : std::uint8_t {
   slot_waiting,  ///< for transactions that were open before; `message` names them
   copying,       ///< progress; several may be merged into the newest
   synced,        ///< all tables are copied and follow
-  stale,         ///< the connection is lost; reads go on with the last commit
+  stale,         ///< the stream is lost or given up; reads go on with the last commit
+  retrying,      ///< an attempt to follow has failed before its stream began; another one will be made
   table_failed,  ///< one table has stopped following
   table_healed,  ///< a failed table is live again
   hook_lagging,  ///< events were dropped, as hooks were too slow
@@ -61,6 +62,7 @@ enum class EventKind : std::uint8_t {
     case EventKind::copying: return "copying";
     case EventKind::synced: return "synced";
     case EventKind::stale: return "stale";
+    case EventKind::retrying: return "retrying";
     case EventKind::table_failed: return "table failed";
     case EventKind::table_healed: return "table healed";
     case EventKind::hook_lagging: return "hook lagging";

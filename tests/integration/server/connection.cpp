@@ -21,14 +21,14 @@
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/error.hpp>
 
-#include "integration/server/database.hpp"
+#include "integration/server/server_database.hpp"
 
 using btreemapped::ConnectionError;
 using btreemapped::SchemaError;
 using btreemapped::StoppedError;
 using Catch::Matchers::ContainsSubstring;
-using test::Database;
 using test::Interrupt;
+using test::ServerDatabase;
 using test::soon;
 
 namespace {
@@ -79,7 +79,7 @@ constexpr std::pair<std::string_view, std::string_view> pinned[] = {
 std::string setting_query(std::string_view name) { return "SELECT current_setting('" + std::string{name} + "')"; }
 
 /// A role of `db` with all the unfriendly settings, half of them by way of the database.
-std::string make_unfriendly_role(Database& db) {
+std::string make_unfriendly_role(ServerDatabase& db) {
   const std::string role = db.add_role("REPLICATION");
   bool of_role = false;
   for (const auto& [name, value] : unfriendly) {
@@ -127,7 +127,7 @@ std::string is_waiting(int pid) {
 }  // namespace
 
 TEST_CASE("unfriendly defaults of role and database reach no libpq session") {
-  Database db;
+  ServerDatabase db;
   const std::string role = make_unfriendly_role(db);
   auto connection = test::connect(db.dsn(role));
   for (const auto& [name, value] : pinned) {
@@ -137,7 +137,7 @@ TEST_CASE("unfriendly defaults of role and database reach no libpq session") {
 }
 
 TEST_CASE("unfriendly defaults of role and database reach no replication session") {
-  Database db;
+  ServerDatabase db;
   const std::string role = make_unfriendly_role(db);
   auto stream = test::pq::ReplicationStream::open(db.dsn(role), std::make_shared<Interrupt>(), soon());
   for (const auto& [name, value] : pinned) {
@@ -147,7 +147,7 @@ TEST_CASE("unfriendly defaults of role and database reach no replication session
 }
 
 TEST_CASE("unfriendly defaults of role and database reach no control session") {
-  Database db;
+  ServerDatabase db;
   const std::string role = make_unfriendly_role(db);
   test::sql::Session session{db.dsn(role), std::make_shared<Interrupt>()};
   for (const auto& [name, value] : pinned) {
@@ -157,7 +157,7 @@ TEST_CASE("unfriendly defaults of role and database reach no control session") {
 }
 
 TEST_CASE("the user's own startup options survive the pinned settings") {
-  Database db;
+  ServerDatabase db;
   const test::pq::ConninfoOverride options[] = {{"options", "-c geqo_threshold=7 -c datestyle=German"}};
   auto connection = test::connect(test::pq::with_overrides(db.dsn(), options));
   CHECK(connection.exec("SHOW geqo_threshold").text(0, 0) == "7");
@@ -165,14 +165,14 @@ TEST_CASE("the user's own startup options survive the pinned settings") {
 }
 
 TEST_CASE("a session is named btreemapped unless the user names it") {
-  Database db;
+  ServerDatabase db;
   CHECK(test::connect(db.dsn()).exec("SHOW application_name").text(0, 0) == "btreemapped");
   const test::pq::ConninfoOverride name[] = {{"application_name", "mine"}};
   CHECK(test::connect(test::pq::with_overrides(db.dsn(), name)).exec("SHOW application_name").text(0, 0) == "mine");
 }
 
 TEST_CASE("the last of several statements gives the rows") {
-  Database db;
+  ServerDatabase db;
   auto connection = test::connect(db.dsn());
   const auto rows = connection.exec("SELECT 1; SELECT 'two', NULL; SELECT '', NULL, 3");
   REQUIRE(rows.size() == 1);
@@ -183,7 +183,7 @@ TEST_CASE("the last of several statements gives the rows") {
 }
 
 TEST_CASE("a refused statement is reported with its code and leaves the session usable") {
-  Database db;
+  ServerDatabase db;
   auto connection = test::connect(db.dsn());
   try {
     connection.exec("SELECT * FROM public.nowhere");
@@ -197,7 +197,7 @@ TEST_CASE("a refused statement is reported with its code and leaves the session 
 }
 
 TEST_CASE("no value gets into an error message") {
-  Database db;
+  ServerDatabase db;
   auto connection = test::connect(db.dsn());
   test::sql::Session session{db.dsn(), std::make_shared<Interrupt>()};
   const std::string query = "SELECT pg_catalog.lower('SECRET')::int";
@@ -270,7 +270,7 @@ TEST_CASE("a host that answers nothing costs its timeout and not the whole deadl
 }
 
 TEST_CASE("a pinned connection string leads to the same server without asking for its name") {
-  Database db;
+  ServerDatabase db;
   const auto address = test::connect(db.dsn()).address();
   auto again = test::connect(test::pq::pinned_to(db.dsn(), address));
   CHECK(again.address().port == address.port);
@@ -278,7 +278,7 @@ TEST_CASE("a pinned connection string leads to the same server without asking fo
 }
 
 TEST_CASE("a query past its deadline ends its session") {
-  Database db;
+  ServerDatabase db;
   auto connection = test::connect(db.dsn());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{50};
   CHECK_THROWS_AS(connection.exec("SELECT pg_sleep(1000)", "cannot sleep", deadline), ConnectionError);
@@ -287,7 +287,7 @@ TEST_CASE("a query past its deadline ends its session") {
 }
 
 TEST_CASE("a terminated backend is reported with its code") {
-  Database db;
+  ServerDatabase db;
   auto connection = test::connect(db.dsn());
   db.exec("SELECT pg_terminate_backend(" + std::to_string(connection.backend_pid()) + ", 10000)");
   try {
@@ -299,7 +299,7 @@ TEST_CASE("a terminated backend is reported with its code") {
 }
 
 TEST_CASE("an interrupted query stops at once") {
-  Database db;
+  ServerDatabase db;
   const auto interrupt = std::make_shared<Interrupt>();
   auto connection = test::pq::Connection::open(db.dsn(), interrupt, soon());
   const int pid = connection.backend_pid();
@@ -309,7 +309,7 @@ TEST_CASE("an interrupted query stops at once") {
 }
 
 TEST_CASE("an interrupted control query stops at once") {
-  Database db;
+  ServerDatabase db;
   const auto interrupt = std::make_shared<Interrupt>();
   test::sql::Session session{db.dsn(), interrupt};
   const int pid = session.backend_pid();
@@ -339,7 +339,7 @@ TEST_CASE("nothing is opened once interrupted") {
 }
 
 TEST_CASE("a control session whose backend is gone does not come back unnoticed") {
-  Database db;
+  ServerDatabase db;
   test::sql::Session session{db.dsn(), std::make_shared<Interrupt>()};
   db.exec("SELECT pg_terminate_backend(" + std::to_string(session.backend_pid()) + ", 10000)");
   CHECK_THROWS_AS(session.query("cannot ask", "SELECT 1"), ConnectionError);
@@ -347,7 +347,7 @@ TEST_CASE("a control session whose backend is gone does not come back unnoticed"
 }
 
 TEST_CASE("a forked child leaves its parent's sessions alone") {
-  Database db;
+  ServerDatabase db;
   auto connection = std::make_unique<test::pq::Connection>(test::connect(db.dsn()));
   auto session = std::make_unique<test::sql::Session>(db.dsn(), std::make_shared<Interrupt>());
   const ::pid_t child = ::fork();

@@ -19,7 +19,7 @@
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/error.hpp>
 
-#include "integration/server/database.hpp"
+#include "integration/server/server_database.hpp"
 
 using btreemapped::ConnectionError;
 using btreemapped::SchemaError;
@@ -29,8 +29,8 @@ using btreemapped::detail::TableName;
 using btreemapped::detail::sql::CopySource;
 using btreemapped::detail::sql::GuardReport;
 using Catch::Matchers::ContainsSubstring;
-using test::Database;
 using test::Interrupt;
+using test::ServerDatabase;
 using test::soon;
 
 namespace {
@@ -69,7 +69,7 @@ CopySource source(const std::string& name, std::vector<std::string> columns = {"
 }
 
 /// Tables a and b of two rows each, published.
-void make_tables(Database& db) {
+void make_tables(ServerDatabase& db) {
   db.exec(R"sql(
     CREATE TABLE public.a (id int PRIMARY KEY, v int);
     CREATE TABLE public.b (id int PRIMARY KEY, v int);
@@ -79,7 +79,7 @@ void make_tables(Database& db) {
 }
 
 /// What the guard finds of table a, and of nothing else, when `ddl` is run between slot and copy.
-btreemapped::detail::sql::GuardFinding finding_after(Database& db, const std::string& ddl) {
+btreemapped::detail::sql::GuardFinding finding_after(ServerDatabase& db, const std::string& ddl) {
   Copier copier{db.dsn()};
   db.exec(ddl);
   const GuardReport report = copier.guard({source("b"), source("a")});
@@ -93,7 +93,7 @@ btreemapped::detail::sql::GuardFinding finding_after(Database& db, const std::st
 }  // namespace
 
 TEST_CASE("a copy under the slot's snapshot has exactly the rows committed before the slot") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   Copier copier{db.dsn()};
   db.exec("INSERT INTO public.a VALUES (3, 30); DELETE FROM public.a WHERE id = 1; UPDATE public.b SET v = 0");
@@ -105,7 +105,7 @@ TEST_CASE("a copy under the slot's snapshot has exactly the rows committed befor
 }
 
 TEST_CASE("a copy gives each row with its newline and tells their number") {
-  Database db;
+  ServerDatabase db;
   db.exec(
       "CREATE TABLE public.lines (id int PRIMARY KEY, v text);"
       "INSERT INTO public.lines SELECT i, repeat(E'x\\n', i) FROM generate_series(1, 5000) i");
@@ -122,7 +122,7 @@ TEST_CASE("a copy gives each row with its newline and tells their number") {
 }
 
 TEST_CASE("a copy leaves out inheritance children and takes in partitions") {
-  Database db;
+  ServerDatabase db;
   db.exec(R"sql(
     CREATE TABLE public.parent (id int PRIMARY KEY, v int);
     CREATE TABLE public.child () INHERITS (public.parent);
@@ -137,7 +137,7 @@ TEST_CASE("a copy leaves out inheritance children and takes in partitions") {
 }
 
 TEST_CASE("a copy has only the rows that pass the row filter") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   Copier copier{db.dsn()};
   CopySource filtered = source("a");
@@ -146,7 +146,7 @@ TEST_CASE("a copy has only the rows that pass the row filter") {
 }
 
 TEST_CASE("names that need quotes are copied") {
-  Database db;
+  ServerDatabase db;
   db.exec(R"sql(CREATE SCHEMA "My ""Schema""";
     CREATE TABLE "My ""Schema"""."select" ("a,b" int, "ключ" int);
     INSERT INTO "My ""Schema"""."select" VALUES (1, 2))sql");
@@ -157,7 +157,7 @@ TEST_CASE("names that need quotes are copied") {
 }
 
 TEST_CASE("a snapshot that is gone asks for another slot") {
-  Database db;
+  ServerDatabase db;
   auto stream = test::pq::ReplicationStream::open(db.dsn(), std::make_shared<Interrupt>(), soon());
   const auto created = stream.create_slot(test::unique_name("slot"), std::chrono::seconds{30}, soon());
   stream.release_snapshot(soon());
@@ -171,7 +171,7 @@ TEST_CASE("a snapshot that is gone asks for another slot") {
 }
 
 TEST_CASE("what a copy's callback throws reaches the caller") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   Copier copier{db.dsn()};
   CHECK_THROWS_AS(copier.copy.copy(source("a"), [](std::string_view) { throw std::logic_error("mine"); }),
@@ -179,7 +179,7 @@ TEST_CASE("what a copy's callback throws reaches the caller") {
 }
 
 TEST_CASE("an error in the midst of a copy names the table and no value") {
-  Database db;
+  ServerDatabase db;
   db.exec(
       "CREATE TABLE public.texts (id int PRIMARY KEY, v text); INSERT INTO public.texts VALUES (1, '7'), (2, "
       "'SECRET')");
@@ -197,7 +197,7 @@ TEST_CASE("an error in the midst of a copy names the table and no value") {
 }
 
 TEST_CASE("a backend terminated in the midst of a copy is a lost connection") {
-  Database db;
+  ServerDatabase db;
   db.exec("CREATE TABLE public.endless (id int PRIMARY KEY, v int); INSERT INTO public.endless VALUES (1, 1), (2, 2)");
   Copier copier{db.dsn()};
   CopySource blocked = source("endless");
@@ -218,7 +218,7 @@ TEST_CASE("a backend terminated in the midst of a copy is a lost connection") {
 }
 
 TEST_CASE("an interrupted copy stops at once") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   Copier copier{db.dsn()};
   CopySource blocked = source("a");
@@ -237,7 +237,7 @@ TEST_CASE("an interrupted copy stops at once") {
 }
 
 TEST_CASE("the guard lets unchanged tables through and tells their fingerprints") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   Copier copier{db.dsn()};
   const GuardReport report = copier.guard({source("a"), source("b")});
@@ -248,26 +248,26 @@ TEST_CASE("the guard lets unchanged tables through and tells their fingerprints"
 }
 
 TEST_CASE("the guard notices a TRUNCATE between slot and copy") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   CHECK_THAT(finding_after(db, "TRUNCATE public.a; INSERT INTO public.a VALUES (1, 10)").what,
              ContainsSubstring("truncated or rewritten"));
 }
 
 TEST_CASE("the guard notices a rewriting ALTER between slot and copy") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   finding_after(db, "ALTER TABLE public.a ALTER v TYPE bigint");
 }
 
 TEST_CASE("the guard notices an ALTER that changes values and not the type") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   finding_after(db, "ALTER TABLE public.a ALTER v TYPE int USING v * 2");
 }
 
 TEST_CASE("the guard notices two columns that swapped their names") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   CHECK_THAT(finding_after(db,
                            "ALTER TABLE public.a RENAME id TO x; ALTER TABLE public.a RENAME v TO id; "
@@ -277,14 +277,14 @@ TEST_CASE("the guard notices two columns that swapped their names") {
 }
 
 TEST_CASE("the guard notices a table that took another one's name") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   db.exec("CREATE TABLE public.c (id int PRIMARY KEY, v int)");
   finding_after(db, "ALTER TABLE public.a RENAME TO x; ALTER TABLE public.c RENAME TO a");
 }
 
 TEST_CASE("the guard notices a dropped table") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   Copier copier{db.dsn()};
   db.exec("DROP TABLE public.a");
@@ -295,13 +295,13 @@ TEST_CASE("the guard notices a dropped table") {
 }
 
 TEST_CASE("the guard notices a change of the publication between slot and copy") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   finding_after(db, "ALTER PUBLICATION pub SET TABLE public.a (id), public.b");
 }
 
 TEST_CASE("the guard notices a truncated partition") {
-  Database db;
+  ServerDatabase db;
   db.exec(R"sql(
     CREATE TABLE public.root (id int PRIMARY KEY, v int) PARTITION BY RANGE (id);
     CREATE TABLE public.leaf PARTITION OF public.root FOR VALUES FROM (0) TO (10);
@@ -314,7 +314,7 @@ TEST_CASE("the guard notices a truncated partition") {
 }
 
 TEST_CASE("the guard does not mind a new column that nobody asked for") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   Copier copier{db.dsn()};
   db.exec("ALTER TABLE public.a ADD w int DEFAULT 5");
@@ -322,7 +322,7 @@ TEST_CASE("the guard does not mind a new column that nobody asked for") {
 }
 
 TEST_CASE("the guard does not mind VACUUM FULL of a table that was not changed, and says so of one that was moved") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   Copier copier{db.dsn()};
   db.exec("VACUUM FULL public.a");
@@ -333,7 +333,7 @@ TEST_CASE("the guard does not mind VACUUM FULL of a table that was not changed, 
 }
 
 TEST_CASE("the guard names every table that cannot be locked or read") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   const std::string role = db.add_role("REPLICATION");
   db.exec("GRANT SELECT ON public.a TO " + role +
@@ -354,7 +354,7 @@ TEST_CASE("the guard names every table that cannot be locked or read") {
 }
 
 TEST_CASE("a locked table is not truncated until the copy ends") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   Copier copier{db.dsn()};
   REQUIRE(copier.guard({source("a")}).ok());
@@ -366,7 +366,7 @@ TEST_CASE("a locked table is not truncated until the copy ends") {
 }
 
 TEST_CASE("a copy needs the right to read the mapped columns only") {
-  Database db;
+  ServerDatabase db;
   make_tables(db);
   const std::string role = db.add_role("REPLICATION");
   db.exec("GRANT SELECT (id) ON public.a TO " + role);

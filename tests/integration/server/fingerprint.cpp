@@ -10,23 +10,23 @@
 #include <btreemapped/detail/sql/fingerprint.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 
-#include "integration/server/database.hpp"
+#include "integration/server/server_database.hpp"
 
 using btreemapped::detail::TableName;
-using test::Database;
 using test::Interrupt;
+using test::ServerDatabase;
 
 namespace {
 
 /// A database with the published table public.t, of which the library watches the columns id, v and w.
 struct Watched {
-  Database db;
+  ServerDatabase db;
   test::sql::Session session;
 
   explicit Watched(const std::string& table = "CREATE TABLE public.t (id int PRIMARY KEY, v text, w int, other int)")
       : session(prepare(db, table), std::make_shared<Interrupt>()) {}
 
-  static std::string prepare(Database& db, const std::string& table) {
+  static std::string prepare(ServerDatabase& db, const std::string& table) {
     db.exec(table);
     db.exec("CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
     return db.dsn();
@@ -183,7 +183,7 @@ TEST_CASE("names with line breaks and backslashes keep their fingerprints apart"
 }
 
 TEST_CASE("the fingerprints of many tables are read in one query") {
-  Database db;
+  ServerDatabase db;
   std::vector<TableName> names;
   std::string create;
   for (int i = 0; i < 200; ++i) {

@@ -14,7 +14,7 @@
 #include <btreemapped/error.hpp>
 #include <btreemapped/preflight.hpp>
 
-#include "integration/server/database.hpp"
+#include "integration/server/server_database.hpp"
 
 using btreemapped::SchemaError;
 using btreemapped::SqlType;
@@ -26,8 +26,8 @@ using btreemapped::detail::TableName;
 using btreemapped::detail::TableToJudge;
 using btreemapped::detail::sql::TableFacts;
 using Catch::Matchers::ContainsSubstring;
-using test::Database;
 using test::Interrupt;
+using test::ServerDatabase;
 
 namespace {
 
@@ -40,7 +40,7 @@ std::vector<FieldNeed> simple_row() {
 }
 
 struct Preflight {
-  Database db;
+  ServerDatabase db;
   std::string role;  ///< the one that asks; the superuser if empty
   std::vector<std::string> publications{"pub"};
   TableName name{"public", "t"};
@@ -95,7 +95,7 @@ TEST_CASE("a fitting table has no problem") {
 }
 
 TEST_CASE("the server is read as it is") {
-  Database db;
+  ServerDatabase db;
   db.exec("CREATE PUBLICATION \"Some pub\" WITH (publish = 'insert, truncate')");
   const std::string role = db.add_role("");
   test::sql::Session session{db.dsn(role), std::make_shared<Interrupt>()};
@@ -118,7 +118,7 @@ TEST_CASE("the server is read as it is") {
 }
 
 TEST_CASE("our own replication session does not count as a used walsender") {
-  Database db;
+  ServerDatabase db;
   auto stream = test::pq::Connection::open(
       test::pq::with_overrides(db.dsn(), std::vector<test::pq::ConninfoOverride>{{"replication", "database"}}),
       std::make_shared<Interrupt>(), test::soon());

@@ -27,7 +27,7 @@
 #include <btreemapped/detail/wire/frame.hpp>
 #include <btreemapped/error.hpp>
 
-#include "integration/server/database.hpp"
+#include "integration/server/server_database.hpp"
 
 using btreemapped::ConnectionError;
 using btreemapped::Errc;
@@ -37,8 +37,8 @@ using btreemapped::StoppedError;
 using btreemapped::UsageError;
 namespace wire = btreemapped::detail::wire;
 using Catch::Matchers::ContainsSubstring;
-using test::Database;
 using test::Interrupt;
+using test::ServerDatabase;
 using test::soon;
 using test::pq::ReplicationStream;
 
@@ -53,7 +53,7 @@ ReplicationStream open_stream(const std::string& dsn) {
 
 /// A stream that has begun, of a database with the published table public.t.
 struct Streaming {
-  Database db;
+  ServerDatabase db;
   ReplicationStream stream;
   std::string slot = test::unique_name("slot");
 
@@ -62,7 +62,7 @@ struct Streaming {
     stream.start(slot, Lsn{}, std::vector<std::string>{names}, soon());
   }
 
-  static ReplicationStream prepare(Database& db, const std::string& name) {
+  static ReplicationStream prepare(ServerDatabase& db, const std::string& name) {
     db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE PUBLICATION " + test::sql::identifier(name) +
             " FOR TABLE public.t");
     return open_stream(db.dsn());
@@ -162,7 +162,7 @@ class Relay {
 }  // namespace
 
 TEST_CASE("the server tells its identity and its timeout to the replication session") {
-  Database db;
+  ServerDatabase db;
   auto stream = open_stream(db.dsn());
   const auto identity = stream.identify_system(soon());
   CHECK(identity.system_identifier == db.value("SELECT system_identifier FROM pg_control_system()"));
@@ -174,7 +174,7 @@ TEST_CASE("the server tells its identity and its timeout to the replication sess
 }
 
 TEST_CASE("a role that may not replicate is told which right it lacks") {
-  Database db;
+  ServerDatabase db;
   const std::string role = db.add_role("");
   try {
     open_stream(db.dsn(role));
@@ -189,7 +189,7 @@ TEST_CASE("a role that may not replicate is told which right it lacks") {
 }
 
 TEST_CASE("a new slot is temporary and gone with its session") {
-  Database db;
+  ServerDatabase db;
   const std::string slot = test::unique_name("slot");
   const std::string count = "SELECT count(*) FROM pg_replication_slots WHERE temporary AND slot_name = '" + slot + "'";
   {
@@ -203,7 +203,7 @@ TEST_CASE("a new slot is temporary and gone with its session") {
 }
 
 TEST_CASE("a slot name that PostgreSQL would refuse is refused here") {
-  Database db;
+  ServerDatabase db;
   auto stream = open_stream(db.dsn());
   for (const std::string& name : {std::string{}, std::string{"Upper"}, std::string{"a-b"}, std::string(64, 'a')}) {
     CAPTURE(name);
@@ -213,7 +213,7 @@ TEST_CASE("a slot name that PostgreSQL would refuse is refused here") {
 }
 
 TEST_CASE("a slot of a name that is taken is refused with its code") {
-  Database db;
+  ServerDatabase db;
   const std::string slot = test::unique_name("slot");
   auto first = open_stream(db.dsn());
   static_cast<void>(first.create_slot(slot, patient, soon()));
@@ -227,7 +227,7 @@ TEST_CASE("a slot of a name that is taken is refused with its code") {
 }
 
 TEST_CASE("an open transaction holds up slot creation until the lock timeout, and is named meanwhile") {
-  Database db;
+  ServerDatabase db;
   auto writer = test::connect(db.dsn());
   writer.exec("BEGIN; SELECT pg_current_xact_id()");
   auto stream = open_stream(db.dsn());
@@ -257,7 +257,7 @@ TEST_CASE("an open transaction holds up slot creation until the lock timeout, an
 }
 
 TEST_CASE("a prepared transaction that holds up slot creation is named") {
-  Database db;
+  ServerDatabase db;
   const std::string gid = test::unique_name("it's prepared");
   db.exec("BEGIN; CREATE TABLE public.x (); PREPARE TRANSACTION " + test::sql::literal(gid));
   auto stream = open_stream(db.dsn());
@@ -277,7 +277,7 @@ TEST_CASE("a prepared transaction that holds up slot creation is named") {
 }
 
 TEST_CASE("nobody is blamed for a session that does not wait") {
-  Database db;
+  ServerDatabase db;
   auto idle = test::connect(db.dsn());
   test::sql::Session session{db.dsn(), std::make_shared<Interrupt>()};
   const auto blockers = find_blockers(session, idle.backend_pid());
@@ -286,7 +286,7 @@ TEST_CASE("nobody is blamed for a session that does not wait") {
 }
 
 TEST_CASE("an interrupted slot creation stops at once, and the server gives it up too") {
-  Database db;
+  ServerDatabase db;
   auto writer = test::connect(db.dsn());
   writer.exec("BEGIN; SELECT pg_current_xact_id()");
   const auto interrupt = std::make_shared<Interrupt>();
@@ -307,7 +307,7 @@ TEST_CASE("an interrupted slot creation stops at once, and the server gives it u
 }
 
 TEST_CASE("a slot creation past its own deadline ends") {
-  Database db;
+  ServerDatabase db;
   auto writer = test::connect(db.dsn());
   writer.exec("BEGIN; SELECT pg_current_xact_id()");
   auto stream = open_stream(db.dsn());
@@ -316,7 +316,7 @@ TEST_CASE("a slot creation past its own deadline ends") {
 }
 
 TEST_CASE("a released snapshot can no longer be imported, and the lock timeout is gone") {
-  Database db;
+  ServerDatabase db;
   auto stream = open_stream(db.dsn());
   const auto created = stream.create_slot(test::unique_name("slot"), patient, soon());
   stream.release_snapshot(soon());
@@ -364,7 +364,7 @@ TEST_CASE("receive says at once that nothing is there") {
 }
 
 TEST_CASE("a stream whose keepalives are answered outlives the server's timeout") {
-  Database db;
+  ServerDatabase db;
   auto stream = Streaming::prepare(db, "pub");
   stream.connection().exec("SET wal_sender_timeout = '500ms'");
   CHECK(stream.sender_timeout(soon()) == std::chrono::milliseconds{500});
@@ -419,7 +419,7 @@ TEST_CASE("a slot in use is refused with the code that means: try again") {
 }
 
 TEST_CASE("a slot that is not there is refused with its code") {
-  Database db;
+  ServerDatabase db;
   auto stream = open_stream(db.dsn());
   try {
     stream.start("btreemapped_nowhere", Lsn{}, publications, soon());
@@ -455,7 +455,7 @@ TEST_CASE("a missing publication ends the stream with its code") {
 }
 
 TEST_CASE("while output is blocked input still arrives, and the output follows when it can") {
-  Database db;
+  ServerDatabase db;
   Streaming::prepare(db, "pub").close();
   Relay relay{test::connect(db.dsn()).address()};
   const std::string port = relay.port();

@@ -323,7 +323,7 @@ class Driver {
     fsm_.failed(Clock::now(), retry);
     if (!retry) return;
     if (was_streaming) board_.reconnects.fetch_add(1);
-    notifier_->post({EventKind::stale, {}, message, 0, store_->lsn()});
+    notifier_->post({was_streaming ? EventKind::stale : EventKind::retrying, {}, message, 0, store_->lsn()});
   }
 
   void end_attempt() {

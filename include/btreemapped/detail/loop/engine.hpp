@@ -90,6 +90,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
 
   void stop() {
+    require_own_process();
     request_stop();
     {
       std::unique_lock lock(life_mutex_);
@@ -106,6 +107,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   [[nodiscard]] std::shared_future<void> synced() const { return synced_future_; }
 
   [[nodiscard]] bool wait_for(Lsn target, std::chrono::milliseconds timeout) const {
+    require_own_process();
     if (store_->this_thread_reads())
       throw UsageError(
           "btreemapped: wait_for() inside a read would wait for an applier that may be waiting for that read");
@@ -144,8 +146,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
     return options;
   }
 
+  void require_own_process() const {
+    if (fork_.in_child())
+      throw UsageError("btreemapped: this Replicator belongs to the parent process; make another one in the child");
+  }
+
   // With life_mutex_ held.
   void begin() {
+    require_own_process();
     if (life_ == Life::running) throw UsageError("btreemapped: the Replicator has been started already");
     if (life_ == Life::ended) throw UsageError("btreemapped: the Replicator has been stopped; make a new one");
     if (store_->tables().empty()) throw UsageError("btreemapped: add_replica() first: there is nothing to follow");

@@ -74,9 +74,10 @@ class ReplicationStream {
       if (error.sqlstate() != "42501") throw;
       const Conninfo effective = effective_conninfo(conninfo);
       const std::string* const user = find_option(effective, "user");
-      throw ConnectionError(
-          std::string{error.what()} + ": ALTER ROLE " + sql::identifier(user == nullptr ? "" : *user) + " REPLICATION;",
-          {.sqlstate = error.sqlstate()});
+      const std::string role = sql::identifier(user == nullptr ? "" : *user);
+      throw ConnectionError(std::string{error.what()} + ": ALTER ROLE " + role +
+                                " REPLICATION; and CONNECT on the database, if that is what it lacks",
+                            {.sqlstate = error.sqlstate()});
     }
   }
 

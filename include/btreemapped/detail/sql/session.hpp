@@ -117,6 +117,10 @@ class Session {
     try {
       interrupt_->check();
       return f();
+    } catch (const pqxx::insufficient_privilege& error) {
+      interrupt_->check();
+      // libpqxx 6 leaves out the code of this one.
+      throw_server_error<SchemaError>(doing, "42501", without_severity(error.what()));
     } catch (const pqxx::sql_error& error) {
       interrupt_->check();
       throw_server_error<SchemaError>(doing, std::string{error.sqlstate()}, without_severity(error.what()));

@@ -41,15 +41,15 @@ inline pq::Connection connect(std::string_view dsn) {
 }
 
 /// A database of the test's own, with roles of its own; all are removed at its end.
-class Database {
+class ServerDatabase {
  public:
-  Database() : name_(unique_name("btreemapped")), admin_(connect(server_dsn())) {
+  ServerDatabase() : name_(unique_name("btreemapped")), admin_(connect(server_dsn())) {
     admin_.exec("CREATE DATABASE " + name_ + " TEMPLATE template0 ENCODING 'UTF8'");
     session_ = std::make_unique<pq::Connection>(connect(dsn()));
   }
-  Database(const Database&) = delete;
-  Database& operator=(const Database&) = delete;
-  ~Database() {
+  ServerDatabase(const ServerDatabase&) = delete;
+  ServerDatabase& operator=(const ServerDatabase&) = delete;
+  ~ServerDatabase() {
     session_.reset();
     try {
       // A walsender that has just lost its client still holds its slot.
