@@ -59,7 +59,9 @@ class Replica {
   /// Complexity: O(log size), no allocation.
   template <class... Arguments>
   auto get_with(Arguments&&... key_and_function) const {
-    static_assert(sizeof...(Arguments) > 1, "btreemapped: get_with takes the whole key, then a function of const Row&");
+    using Last = std::tuple_element_t<sizeof...(Arguments) - 1, std::tuple<Arguments&...>>;
+    static_assert(sizeof...(Arguments) > 1 && std::is_invocable_v<Last, const Row&>,
+                  "btreemapped: get_with takes the whole key, then a function of const Row&");
     const auto arguments = std::forward_as_tuple(key_and_function...);
     return [&]<std::size_t... Index>(std::index_sequence<Index...>) {
       auto& f = std::get<sizeof...(Arguments) - 1>(arguments);
@@ -174,14 +176,17 @@ class Replica {
  private:
   template <class Iterator, class Function>
   static void walk(Iterator first, const Iterator last, Function& f) {
-    using Result = std::invoke_result_t<Function&, const Row&>;
-    static_assert(std::is_void_v<Result> || std::is_same_v<Result, bool>,
-                  "btreemapped: a callback returns void, or exactly bool, where false stops");
-    for (; first != last; ++first) {
-      if constexpr (std::is_void_v<Result>) {
-        f(*first);
-      } else {
-        if (!f(*first)) return;
+    static_assert(std::is_invocable_v<Function&, const Row&>, "btreemapped: a callback takes const Row&");
+    if constexpr (std::is_invocable_v<Function&, const Row&>) {
+      using Result = std::invoke_result_t<Function&, const Row&>;
+      static_assert(std::is_void_v<Result> || std::is_same_v<Result, bool>,
+                    "btreemapped: a callback returns void, or exactly bool, where false stops");
+      for (; first != last; ++first) {
+        if constexpr (std::is_void_v<Result>) {
+          f(*first);
+        } else {
+          if (!f(*first)) return;
+        }
       }
     }
   }
@@ -217,8 +222,7 @@ decltype(auto) read_together(bool stale_allowed, const std::tuple<const Guards&.
                              const Replica<Row, Arity>& next, Rest&&... rest) {
   const ReadGuard<Row, Arity> guard = next.read();
   // Each with each: the first one may be of another Replicator.
-  if (!stale_allowed)
-    std::apply([&](const auto&... earlier) { (earlier.check_same_commit(guard), ...); }, guards);
+  if (!stale_allowed) std::apply([&](const auto&... earlier) { (earlier.check_same_commit(guard), ...); }, guards);
   return read_together(stale_allowed, std::tuple_cat(guards, std::tuple<const ReadGuard<Row, Arity>&>(guard)),
                        std::forward<Rest>(rest)...);
 }

@@ -1,5 +1,6 @@
 // The third part of a key of two.
-// expect: TODO
+// expect: no matching function for call to .*for_range3
+// expect-clang: no matching member function for call to .for_range3.
 #include <cstdint>
 #include <string>
 

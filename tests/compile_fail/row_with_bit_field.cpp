@@ -1,5 +1,6 @@
 // Nothing can refer to a bit-field.
-// expect: TODO
+// expect: cannot bind bit-field
+// expect-clang: reference cannot bind to bit-field
 #include <cstddef>
 #include <cstdint>
 

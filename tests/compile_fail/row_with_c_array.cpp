@@ -1,5 +1,6 @@
 // A C array is many fields to Boost.PFR; std::array or std::string is one.
-// expect: TODO
+// expect: [0-9]+ names provided for structured binding
+// expect-clang: decomposes into 2 elements, but [0-9]+ names were provided
 #include <cstddef>
 #include <cstdint>
 

@@ -63,7 +63,7 @@ struct Reserved {
 template <>
 struct btreemapped::table_traits<names_test::Odd> {
   static constexpr std::string_view schema = "Odd Schema";
-  static constexpr std::string_view table = "we.ird";
+  static constexpr std::string_view table = "\"we.ird\"";
   static constexpr std::string_view column_name(std::string_view field) {
     return field == "id" ? "the \"id\" column" : "имя\\'; --";
   }

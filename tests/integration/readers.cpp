@@ -61,7 +61,7 @@ TEST_CASE("reads nested over two Replicators in opposite order make progress whi
   test::Load load(database.dsn(), 2, changes());
   const auto nest = [](const auto& outer, const auto& inner) {
     return [&] {
-      for (int commits_seen = 0; commits_seen < 100;) {
+      for (int commits_seen = 0; commits_seen < 40;) {
         const std::uint64_t before = outer.sequence();
         outer.for_range1(btreemapped::half_open(0, 10), [&](const Item& item) { static_cast<void>(inner.get(item.id)); });
         if (outer.sequence() != before) ++commits_seen;
@@ -177,7 +177,7 @@ TEST_CASE("a read may take a second read of the same replica while the applier w
   test::start_and_sync(replicator);
   test::Load load(database.dsn(), 2, changes());
   const auto nest = [&] {
-    for (int commits_seen = 0; commits_seen < 100;) {
+    for (int commits_seen = 0; commits_seen < 40;) {
       const std::uint64_t before = items.sequence();
       items.for_each([&](const Item& outer) {
         if (items.get(outer.id)->amount != outer.amount) throw std::runtime_error("two commits in one read");

@@ -170,8 +170,8 @@ TEST_CASE("keys that are neither text nor number are looked up without a copy", 
     double weight;
   };
   test::MemoryStore store;
-  const auto table = store.add_with<Odd, 4>(
-      {{"\\x" + std::string(200, '7'), "12345678901234567890123456789.50", "00000000-0000-0000-0000-000000000001", "1.5"}});
+  const auto table = store.add_with<Odd, 4>({{"\\x" + std::string(200, '7'), "12345678901234567890123456789.50",
+                                              "00000000-0000-0000-0000-000000000001", "1.5"}});
   const auto replica = table.replica();
   const std::vector<std::byte> digest(100, std::byte{0x77});
   const Numeric amount = *Numeric::parse("12345678901234567890123456789.5");

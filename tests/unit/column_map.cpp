@@ -89,8 +89,12 @@ TEST_CASE("columns are found wherever they have moved", "[column_map]") {
 }
 
 TEST_CASE("columns that no field wants may come, go and change", "[column_map]") {
-  const Mapped more = map({{"new", int8}, {"owner", text, true}, {"newer", 99'999}, {"plate", 16'390, true},
-                           {"color", own_enum}, {"price", text}});
+  const Mapped more = map({{"new", int8},
+                           {"owner", text, true},
+                           {"newer", 99'999},
+                           {"plate", 16'390, true},
+                           {"color", own_enum},
+                           {"price", text}});
   REQUIRE_FALSE(more.change);
   CHECK(positions(more.map) == Positions{1, 3, 4});
   CHECK(more.map.width == 6);
@@ -161,8 +165,8 @@ TEST_CASE("a repeated, identical relation is no change", "[column_map]") {
 
 TEST_CASE("a map can be made anew in the place of an older one", "[column_map]") {
   const test::Parsed<wire::Relation> first(test::relation_message(cars().table, 'd', usual));
-  const test::Parsed<wire::Relation> second(test::relation_message(
-      cars().table, 'd', {{"color", own_enum}, {"plate", 16'390, true}, {"owner", text, true}}));
+  const test::Parsed<wire::Relation> second(
+      test::relation_message(cars().table, 'd', {{"color", own_enum}, {"plate", 16'390, true}, {"owner", text, true}}));
   ColumnMap map;
   REQUIRE_FALSE(map_streamed_columns(needs(), cars(), *first, map));
   REQUIRE_FALSE(map_streamed_columns(needs(), cars(), *second, map));

@@ -67,7 +67,8 @@ TEST_CASE("every read in a forked child throws UsageError, and the parent goes o
     return is_refused([&] { static_cast<void>(items.size()); }) &&
            is_refused([&] { static_cast<void>(items.get(1)); }) &&
            is_refused([&] { static_cast<void>(items.contains(1)); }) &&
-           is_refused([&] { static_cast<void>(items.read()); }) && is_refused([&] { items.for_each([](const Item&) {}); });
+           is_refused([&] { static_cast<void>(items.read()); }) &&
+           is_refused([&] { items.for_each([](const Item&) {}); });
   }));
   CHECK(items.size() == 2);
   auto changes = table.change();

@@ -54,8 +54,8 @@ Numeric numeric(std::string_view text) { return *Numeric::parse(text); }
 
 TEST_CASE("keys order by their first part that differs", "[key_less]") {
   using Key = std::tuple<std::string, std::int64_t, bool>;
-  const std::vector<Key> keys{{"", 9, true},    {"a", -5, false}, {"a", -5, true}, {"a", 0, false},
-                              {"a", 1, true},   {"aa", -9, true}, {"b", -9, false}};
+  const std::vector<Key> keys{{"", 9, true},  {"a", -5, false}, {"a", -5, true}, {"a", 0, false},
+                              {"a", 1, true}, {"aa", -9, true}, {"b", -9, false}};
   for (std::size_t i = 0; i < keys.size(); ++i)
     for (std::size_t j = 0; j < keys.size(); ++j) CHECK(less(keys[i], keys[j]) == (i < j));
 }
@@ -81,8 +81,8 @@ TEMPLATE_TEST_CASE("floats order as in PostgreSQL: NaN is greatest and one value
                    double) {
   using Limits = std::numeric_limits<TestType>;
   CHECK(strictly_ascending<TestType>({-Limits::infinity(), Limits::lowest(), TestType(-1), -Limits::denorm_min(),
-                                      TestType(0), Limits::denorm_min(), TestType(1), Limits::max(),
-                                      Limits::infinity(), Limits::quiet_NaN()}));
+                                      TestType(0), Limits::denorm_min(), TestType(1), Limits::max(), Limits::infinity(),
+                                      Limits::quiet_NaN()}));
   const TestType nan = Limits::quiet_NaN();
   CHECK(equivalent(std::tuple(nan), std::tuple(-nan)));
   CHECK(equivalent(std::tuple(nan), std::tuple(std::nan("7"))));
@@ -113,8 +113,8 @@ TEST_CASE("numerics order by value, whatever their scale", "[key_less]") {
 
 TEST_CASE("dates and times order from past to future", "[key_less]") {
   using std::chrono::sys_days;
-  CHECK(strictly_ascending<sys_days>({sys_days::min(), sys_days{std::chrono::days{-1}}, sys_days{},
-                                      sys_days{std::chrono::days{1}}, sys_days::max()}));
+  CHECK(strictly_ascending<sys_days>(
+      {sys_days::min(), sys_days{std::chrono::days{-1}}, sys_days{}, sys_days{std::chrono::days{1}}, sys_days::max()}));
 }
 
 TEST_CASE("byte strings and UUIDs order by unsigned bytes", "[key_less]") {
@@ -126,4 +126,7 @@ TEST_CASE("byte strings and UUIDs order by unsigned bytes", "[key_less]") {
        uuid("80000000-0000-0000-0000-000000000000"), uuid("ffffffff-0000-0000-0000-000000000000")}));
 }
 
-TEST_CASE("false is before true", "[key_less]") { CHECK(strictly_ascending<int>({0, 1})); CHECK(less_value(false, true)); }
+TEST_CASE("false is before true", "[key_less]") {
+  CHECK(strictly_ascending<int>({0, 1}));
+  CHECK(less_value(false, true));
+}

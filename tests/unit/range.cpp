@@ -68,10 +68,15 @@ using Plates = std::vector<std::int64_t>;
 /// Alice 1 2 3, Bob 1 2 3, Charlie 1 2 3
 struct Cars {
   test::MemoryStore store{};
-  test::MemoryTable<Car, 2> table =
-      store.add_with<Car, 2>({{"Alice", 1, "red"}, {"Alice", 2, "red"}, {"Alice", 3, "red"},
-                              {"Bob", 1, "red"}, {"Bob", 2, "red"}, {"Bob", 3, "red"},
-                              {"Charlie", 1, "red"}, {"Charlie", 2, "red"}, {"Charlie", 3, "red"}});
+  test::MemoryTable<Car, 2> table = store.add_with<Car, 2>({{"Alice", 1, "red"},
+                                                            {"Alice", 2, "red"},
+                                                            {"Alice", 3, "red"},
+                                                            {"Bob", 1, "red"},
+                                                            {"Bob", 2, "red"},
+                                                            {"Bob", 3, "red"},
+                                                            {"Charlie", 1, "red"},
+                                                            {"Charlie", 2, "red"},
+                                                            {"Charlie", 3, "red"}});
   Replica<Car, 2> replica = table.replica();
 
   template <class Range>
@@ -254,9 +259,11 @@ TEST_CASE("a bound beyond a narrow field saturates", "[range]") {
 TEST_CASE("ranges of times take coarser bounds, and those beyond the clock", "[range]") {
   using namespace std::chrono;
   test::MemoryStore store;
-  const auto table = store.add_with<Event, 2>(
-      {{"-infinity", 0}, {"2024-02-28 23:59:59.999999+00", 1}, {"2024-02-29 00:00:00+00", 2}, {"2024-03-01 00:00:00+00", 3},
-       {"infinity", 4}});
+  const auto table = store.add_with<Event, 2>({{"-infinity", 0},
+                                               {"2024-02-28 23:59:59.999999+00", 1},
+                                               {"2024-02-29 00:00:00+00", 2},
+                                               {"2024-03-01 00:00:00+00", 3},
+                                               {"infinity", 4}});
   const auto numbers_in = [replica = table.replica()](const auto& range) {
     std::vector<int> found;
     replica.for_range1(range, [&](const Event& event) { found.push_back(event.number); });

@@ -208,7 +208,8 @@ TEST_CASE("readers that nest two locks in opposite order make progress with two 
   CHECK(of_b.left == 200);
 }
 
-TEST_CASE("a read inside another store's read gets in while the writer waits for somebody else", "[read_lock][threads]") {
+TEST_CASE("a read inside another store's read gets in while the writer waits for somebody else",
+          "[read_lock][threads]") {
   ReadLock a;
   ReadLock b;
   std::latch stuck{1};
@@ -283,7 +284,8 @@ TEST_CASE("the wait for readers ends at once when it is told to stop", "[read_lo
   lock.unlock();
 }
 
-TEST_CASE("more readers than there are slots are inside at once, nested, and keep the writer out", "[read_lock][threads]") {
+TEST_CASE("more readers than there are slots are inside at once, nested, and keep the writer out",
+          "[read_lock][threads]") {
   constexpr int readers = 150;
   ReadLock lock;
   Twins twins;

@@ -90,7 +90,8 @@ TEST_CASE("a replica that stayed behind is not read with the others unless that 
   CHECK_THROWS_AS(read(b, a, [&](const auto&, const auto&) { called = true; }), StaleError);
   CHECK_FALSE(called);
   CHECK_FALSE(store.store().this_thread_reads());
-  CHECK(read(allow_stale, a, b, [](const auto& first, const auto& second) { return first.size() + second.size(); }) == 2);
+  CHECK(read(allow_stale, a, b, [](const auto& first, const auto& second) { return first.size() + second.size(); }) ==
+        2);
   CHECK(read(a, [](const auto& rows) { return rows.size(); }) == 1);
   CHECK(a.size() == 1);
 }

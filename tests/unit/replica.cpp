@@ -215,7 +215,8 @@ TEST_CASE("each level of an eight-part key can be ranged over", "[replica]") {
   CHECK(counted([&] { replica.for_range8(1, 0, 1, 0, 1, 0, 1, all, add); }) == 2);
   CHECK(replica.contains(1, 0, 1, 0, 1, 0, 1, 1));
   const auto guard = replica.read();
-  CHECK(std::distance(guard.range8(1, 0, 1, 0, 1, 0, 1, all).begin(), guard.range8(1, 0, 1, 0, 1, 0, 1, all).end()) == 2);
+  CHECK(std::distance(guard.range8(1, 0, 1, 0, 1, 0, 1, all).begin(), guard.range8(1, 0, 1, 0, 1, 0, 1, all).end()) ==
+        2);
   CHECK_FALSE(guard.range7(1, 0, 1, 0, 1, 0, 0).empty());
   CHECK_FALSE(guard.range6(1, 0, 1, 0, 1, 0).empty());
   CHECK_FALSE(guard.range5(1, 0, 1, 0, 1).empty());

@@ -163,7 +163,9 @@ struct btreemapped::table_traits<row_test::Untouched> {
   static constexpr std::string_view table = "untouched_rows";
   static constexpr std::string_view schema = "elsewhere";
   static constexpr auto key = btreemapped::key<&row_test::Untouched::c, &row_test::Untouched::a>;
-  static constexpr std::string_view column_name(std::string_view field) { return field == "b" ? "\"B\" column" : field; }
+  static constexpr std::string_view column_name(std::string_view field) {
+    return field == "b" ? "\"B\" column" : field;
+  }
 };
 
 template <>

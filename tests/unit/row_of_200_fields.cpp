@@ -10,8 +10,8 @@
 
 namespace {
 
-#define TEN_FIELDS(n)                                                                                    \
-  std::int32_t f##n##0, f##n##1, f##n##2, f##n##3, f##n##4, f##n##5, f##n##6, f##n##7, f##n##8;          \
+#define TEN_FIELDS(n)                                                                           \
+  std::int32_t f##n##0, f##n##1, f##n##2, f##n##3, f##n##4, f##n##5, f##n##6, f##n##7, f##n##8; \
   std::string f##n##9;
 
 /// As many fields as Boost.PFR takes.

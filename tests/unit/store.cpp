@@ -53,9 +53,8 @@ struct Bank {
 
   /// The sum, read in a read of both or by nesting one in the other.
   void check_together() const {
-    const std::int64_t sum = read(left.replica(), right.replica(), [](const auto& a, const auto& b) {
-      return a.find(1)->cents + b.find(1)->cents;
-    });
+    const std::int64_t sum = read(left.replica(), right.replica(),
+                                  [](const auto& a, const auto& b) { return a.find(1)->cents + b.find(1)->cents; });
     if (sum != total) throw std::logic_error("the sum is broken in a read of both tables");
   }
   void check_nested() const {
@@ -400,7 +399,8 @@ TEST_CASE("a wait for a position ends at its deadline", "[store]") {
   CHECK(bank.store.store().wait_for(Lsn{33}, Clock::now() - std::chrono::seconds{1}) == Waited::timeout);
 }
 
-TEST_CASE("a wait for a position ends with the commit that reaches it, whose rows are visible then", "[store][threads]") {
+TEST_CASE("a wait for a position ends with the commit that reaches it, whose rows are visible then",
+          "[store][threads]") {
   Bank bank;
   std::latch waiting{3};
   const auto wait = [&](std::int64_t i) {
@@ -410,7 +410,8 @@ TEST_CASE("a wait for a position ends with the commit that reaches it, whose row
       throw std::logic_error("the position was not reached");
     if (bank.right.replica().get(1)->cents < i) throw std::logic_error("the commit is not visible yet");
   };
-  test::run_together({[&] { wait(1); }, [&] { wait(50); }, [&] { wait(100); }, [&] {
+  test::run_together({[&] { wait(1); }, [&] { wait(50); }, [&] { wait(100); },
+                      [&] {
                         waiting.wait();
                         for (std::int64_t i = 1; i <= 100; ++i) {
                           detail::Commit commit = bank.transfer(total - i);
@@ -458,4 +459,35 @@ TEST_CASE("a commit of nothing moves the position and the sequence number", "[st
   publish(bank.store.store(), commit);
   CHECK(bank.store.store().lsn() == commit.end_lsn);
   CHECK(bank.store.store().sequence() == 3);
+}
+
+TEST_CASE("a replica never tells a position whose commits it does not show", "[store][threads]") {
+  // Every commit of the source writes its number; every other one detaches the table, which misses it and rejoins with
+  // the next.
+  test::MemoryStore store;
+  const auto table = store.add_with<Account, 1>({{1, 1}});
+  const auto replica = table.replica();
+  std::atomic<bool> done{false};
+  const auto reader = [&] {
+    do {
+      const std::uint64_t told = replica.lsn().value();
+      if (16 * static_cast<std::uint64_t>(replica.get(1)->cents) < told)
+        throw std::logic_error("the replica told a position that it had not reached");
+    } while (!done.load());
+  };
+  test::run_together({reader, reader, [&] {
+                        for (std::int64_t i = 2; i <= 2'000; ++i) {
+                          detail::Commit commit = store.next_commit();
+                          if (i % 2 == 0) {
+                            commit.detached.push_back(&table.table());
+                          } else {
+                            commit.changes.push_back({&table.table(), table.copy({{1, i}})});
+                            commit.rejoined.push_back(&table.table());
+                          }
+                          publish(store.store(), commit);
+                        }
+                        done = true;
+                      }});
+  CHECK(replica.lsn() == Lsn{16 * 1'999});
+  CHECK(replica.state() == TableState::failed);
 }

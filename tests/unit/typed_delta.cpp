@@ -205,7 +205,8 @@ TEST_CASE("an unchanged TOAST value of a moved row is filled from the old key", 
   CHECK(fixture.commit(changes) == Items{{2, "big of 1", "n"}});
 }
 
-TEST_CASE("an unchanged TOAST value is filled from the row that the transaction itself has put there", "[typed_delta]") {
+TEST_CASE("an unchanged TOAST value is filled from the row that the transaction itself has put there",
+          "[typed_delta]") {
   Fixture fixture({{1, "old", null}});
   auto changes = fixture.table.change();
   REQUIRE_FALSE(changes.update({1, "new", "n"}));

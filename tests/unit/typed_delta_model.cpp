@@ -109,17 +109,19 @@ class Trial {
   [[nodiscard]] ServerRow random_row() {
     static constexpr const char* parts[] = {"", "x", "y"};
     // Braces, unlike parentheses, are evaluated from left to right: one seed, one run.
-    return ServerRow{static_cast<std::int32_t>(below(random_, 5)), parts[below(random_, 3)],
-            "big " + std::to_string(below(random_, 50)),
-            below(random_, 3) == 0 ? std::nullopt : std::optional(static_cast<std::int32_t>(below(random_, 9))),
-            random_()};
+    return ServerRow{
+        static_cast<std::int32_t>(below(random_, 5)), parts[below(random_, 3)],
+        "big " + std::to_string(below(random_, 50)),
+        below(random_, 3) == 0 ? std::nullopt : std::optional(static_cast<std::int32_t>(below(random_, 9))), random_()};
   }
 
   [[nodiscard]] std::ptrdiff_t rows_with_key_of(const ServerRow& row) const {
-    return std::count_if(server_.begin(), server_.end(), [&](const ServerRow& held) { return held.key() == row.key(); });
+    return std::count_if(server_.begin(), server_.end(),
+                         [&](const ServerRow& held) { return held.key() == row.key(); });
   }
   [[nodiscard]] bool unique() const {
-    return std::all_of(server_.begin(), server_.end(), [&](const ServerRow& row) { return rows_with_key_of(row) == 1; });
+    return std::all_of(server_.begin(), server_.end(),
+                       [&](const ServerRow& row) { return rows_with_key_of(row) == 1; });
   }
 
   void step(test::Changes& changes) {

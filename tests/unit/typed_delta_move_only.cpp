@@ -99,7 +99,8 @@ TEST_CASE("a deleted row gives nothing to one that is inserted in its place", "[
   CHECK(fixture.rows() == "1 b, tt, aa; 2 body 2, title 2, appendix 2; ");
 }
 
-TEST_CASE("a row that borrows is told apart by what it has borrowed, when the identity changes meanwhile", "[typed_delta]") {
+TEST_CASE("a row that borrows is told apart by what it has borrowed, when the identity changes meanwhile",
+          "[typed_delta]") {
   Fixture fixture;
   auto changes = fixture.table.change('d');
   REQUIRE_FALSE(changes.update({1, unchanged, "x", unchanged}));

@@ -46,8 +46,7 @@ TEST_CASE("a copy takes the place of what is served, in one step", "[typed_table
 TEST_CASE("a copy in any order is sorted, and counts its rows", "[typed_table]") {
   Fixture fixture({});
   auto copy = fixture.table.table().make_copy(fixture.table.map());
-  for (const int id : {5, 1, 9, 3, 7})
-    REQUIRE_FALSE(test::MemoryTable<Item, 1>::copy_row(*copy, {id, "x", null}));
+  for (const int id : {5, 1, 9, 3, 7}) REQUIRE_FALSE(test::MemoryTable<Item, 1>::copy_row(*copy, {id, "x", null}));
   CHECK(copy->row_count() == 5);
   auto commit = fixture.store.next_commit();
   commit.changes.push_back({&fixture.table.table(), copy->finish()});

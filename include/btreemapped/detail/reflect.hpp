@@ -79,12 +79,15 @@ extern const phantom<Row> phantom_v;
 /// The position of the field that a pointer to member names; field_count_v when it is none of them.
 template <class Row, auto Member>
 [[nodiscard]] consteval std::size_t index_of_member() {
-  using Field = typename member_pointer<decltype(Member)>::field_type;
   std::size_t found = field_count_v<Row>;
-  for_each_field_index<Row>([&](auto index) {
-    if constexpr (std::is_same_v<field_t<Row, index>, Field>)
-      if (&(phantom_v<Row>.row.*Member) == &boost::pfr::get<index>(phantom_v<Row>.row)) found = index;
-  });
+  if constexpr (std::is_member_object_pointer_v<decltype(Member)>) {
+    using Pointer = member_pointer<decltype(Member)>;
+    if constexpr (std::is_same_v<typename Pointer::class_type, Row>)
+      for_each_field_index<Row>([&](auto index) {
+        if constexpr (std::is_same_v<field_t<Row, index>, typename Pointer::field_type>)
+          if (&(phantom_v<Row>.row.*Member) == &boost::pfr::get<index>(phantom_v<Row>.row)) found = index;
+      });
+  }
   return found;
 }
 #if defined(__clang__)

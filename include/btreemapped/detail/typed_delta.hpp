@@ -194,7 +194,8 @@ class TypedDelta final : public Delta {
       held.staged = &staged;
       return {};
     }
-    return entry.shows_base() && matches(entry.base->second, wanted, compared) ? Failure{} : Failure{Errc::row_not_held};
+    return entry.shows_base() && matches(entry.base->second, wanted, compared) ? Failure{}
+                                                                               : Failure{Errc::row_not_held};
   }
 
   static bool matches(const Row& row, const Row& wanted, const std::bitset<fields>& compared) {

@@ -463,6 +463,7 @@ TEST_CASE("while output is blocked input still arrives, and the output follows w
   auto stream = open_stream(test::pq::with_overrides(db.dsn(), through));
   const int small = 4096;
   REQUIRE(::setsockopt(stream.socket(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small) == 0);
+  stream.connection().exec("SET wal_sender_timeout = 0");  // the server hears nothing for a while
   const std::string slot = test::unique_name("slot");
   static_cast<void>(stream.create_slot(slot, patient, soon()));
   stream.start(slot, Lsn{}, publications, soon());

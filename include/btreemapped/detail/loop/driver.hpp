@@ -103,6 +103,7 @@ class Driver {
 
   static constexpr std::chrono::seconds blocker_interval{1};
   static constexpr std::chrono::milliseconds relation_watch_delay{200};
+  static constexpr std::chrono::milliseconds side_look_interval{100};
   static constexpr std::chrono::seconds name_patience{30};
 
   // What the state machine asks for.
@@ -214,7 +215,7 @@ class Driver {
   }
 
   void receive(Time until, Time now) {
-    if (now >= side_work_due()) do_side_work(now);  // however busy the stream is
+    look_aside(now);  // however busy the stream is
     pq::ReplicationStream& stream = runner_.attempt().stream();
     if (const auto bytes = stream.receive()) {
       board_.last_message_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
@@ -228,10 +229,7 @@ class Driver {
                      {watching_ ? -1 : runner_.attempt().control_socket(), POLLIN, 0}};
     ::poll(fds, 3, poll_timeout(std::min(until, side_work_due())));
     if ((fds[0].revents & POLLOUT) != 0) stream.flush();
-    // A server that shuts down ends idle sessions at once, but a walsender only when all is sent: waiting for that
-    // would hold it up, and with a temporary slot it would be for nothing. The watch finds out what the word on the
-    // control session is, and fails if there is no server any more.
-    if (fds[2].revents != 0) watch_at_ = Clock::now();
+    if (fds[2].revents != 0) look_aside_at_ = Time::min();
   }
 
   void stage() {
@@ -246,8 +244,11 @@ class Driver {
       pending_ = buffer_.finish(fsm_.commit());
       for (const Fault& fault : buffer_.take_faults()) health_.fail_at_commit(fault);
     }
-    if (pending_->empty()) store_->advance(pending_->end_lsn);
-    else if (!store_->publish(*pending_, until, stop_)) return;
+    if (pending_->empty()) {
+      store_->advance(pending_->end_lsn);
+    } else if (!store_->publish(*pending_, std::min(until, Clock::now() + side_look_interval), stop_)) {
+      return look_aside(Clock::now());
+    }
     pending_.reset();
     fsm_.published(Clock::now());
   }
@@ -282,7 +283,16 @@ class Driver {
     return std::min(watching_ ? Time::max() : watch_at_, health_.due());
   }
 
-  void do_side_work(Time now) {
+  /// What must not wait for the stream or for readers.
+  void look_aside(Time now) {
+    // A server that shuts down ends idle sessions at once, but a walsender only when all is sent and acknowledged:
+    // waiting for that would hold it up, and with a temporary slot it would be for nothing. The watch finds out what the
+    // word on the control session is, and fails if there is no server any more.
+    if (!watching_ && now >= look_aside_at_) {
+      look_aside_at_ = now + side_look_interval;
+      pollfd control{runner_.attempt().control_socket(), POLLIN, 0};
+      if (::poll(&control, 1, 0) > 0) watch_at_ = now;
+    }
     if (now >= health_.due()) {
       health_.begin_attempt();
       throw SchemaError("btreemapped: copying afresh to bring back the tables that have failed", {.retryable = true});
@@ -379,6 +389,7 @@ class Driver {
   Time begun_at_ = Clock::now();
   Time ask_for_blockers_at_ = Time::max();
   Time watch_at_ = Time::max();
+  Time look_aside_at_{};
   bool watching_ = false;
   bool synced_ = false;  // once is for ever
   std::exception_ptr fatal_ = nullptr;

@@ -74,16 +74,20 @@ struct TableQueries {
 
   TableQueries(std::span<const TableName> names, std::span<const std::string> publication_names) {
     const std::string start = table_expressions(names);
-    // Listed are a table, those that it is a partition of, and its own partitions.
+    // Listed are a table, those that it is a partition of, and its own partitions. The view pg_publication_tables is not
+    // used: it works out the columns of every table of a publication, 2 s for two of 5,000 tables.
     const std::string listed = R"sql(,
 listed AS MATERIALIZED (
-  SELECT c.oid, v.pubname, p.pubviaroot, v.attnames, v.rowfilter
-  FROM pg_catalog.pg_publication_tables v
-  JOIN pg_catalog.pg_publication p ON p.pubname = v.pubname
-  JOIN pg_catalog.pg_namespace s ON s.nspname = v.schemaname
-  JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = v.tablename
-  WHERE v.pubname IN ()sql" + literal_list(publication_names) +
-                               R"sql() AND c.oid IN (SELECT l.oid FROM line l UNION ALL SELECT t.oid FROM tree t)))sql";
+  SELECT g.relid AS oid, p.pubname, p.pubviaroot, pg_catalog.pg_get_expr(g.qual, g.relid) AS rowfilter,
+    ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a
+      WHERE a.attrelid = g.relid AND a.attnum > 0 AND NOT a.attisdropped
+        AND (g.attrs IS NULL OR a.attnum = ANY (g.attrs))
+      ORDER BY a.attnum) AS attnames
+  FROM pg_catalog.pg_publication p
+  CROSS JOIN LATERAL pg_catalog.pg_get_publication_tables(p.pubname::text) g
+  WHERE p.pubname IN ()sql" + literal_list(publication_names) +
+                               R"sql()
+    AND g.relid IN (SELECT l.oid FROM line l UNION ALL SELECT t.oid FROM tree t)))sql";
 
     tables = start + R"sql(
 SELECT r.n, r.oid, r.relkind, r.relreplident, r.relpersistence, pg_catalog.row_security_active(r.oid),
