@@ -49,8 +49,10 @@ std::chrono::milliseconds time_to_stop(btreemapped::Replicator& replicator) {
 }
 
 void make_items(test::Database& database, int rows = 10) {
-  database.exec("CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items SELECT id, 'n' || id FROM generate_series(1, " +
-                std::to_string(rows) + ") id; CREATE PUBLICATION pub FOR TABLE items");
+  database.exec(
+      "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items SELECT id, 'n' || id FROM "
+      "generate_series(1, " +
+      std::to_string(rows) + ") id; CREATE PUBLICATION pub FOR TABLE items");
 }
 
 Lsn confirmed(test::Database& database) {
@@ -62,7 +64,8 @@ Lsn confirmed(test::Database& database) {
 bool nothing_left(test::Database& database) {
   return database.value(
              "SELECT (SELECT count(*) FROM pg_replication_slots WHERE database = current_database()) +"
-             " (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())") == "0";
+             " (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> "
+             "pg_backend_pid())") == "0";
 }
 
 TEST_CASE("the confirmed position follows while only an unpublished table is written", "[G7]") {
@@ -119,7 +122,8 @@ TEST_CASE("the slot is temporary, and gone after stop() with all sessions", "[G7
   btreemapped::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
-  CHECK(database.value("SELECT temporary AND active AND plugin = 'pgoutput' FROM pg_replication_slots WHERE database = current_database()") == "t");
+  CHECK(database.value("SELECT temporary AND active AND plugin = 'pgoutput' FROM pg_replication_slots WHERE database = "
+                       "current_database()") == "t");
   CHECK_FALSE(nothing_left(database));
   replicator.stop();
   CHECK(test::eventually([&] { return nothing_left(database); }));
@@ -140,8 +144,10 @@ TEST_CASE("a process that is killed leaves no slot and no session", "[G7]") {
   make_items(database);
   test::ChildProcess child("follows as the child of another test", {"BTREEMAPPED_TEST_CHILD_DSN=" + database.dsn()});
   REQUIRE(test::eventually([&] {
-    return database.value("SELECT count(*) FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE state = 'streaming'"
-                          " AND database = current_database()") == "1";
+    return database.value(
+               "SELECT count(*) FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE state = "
+               "'streaming'"
+               " AND database = current_database()") == "1";
   }));
   child.end(SIGKILL);
   CHECK(test::eventually([&] { return nothing_left(database); }));
@@ -220,7 +226,7 @@ TEST_CASE("creating the slot is given up after its timeout, and tried again", "[
   btreemapped::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   replicator.start();
-  CHECK_FALSE(log.wait_for(EventKind::stale).message.empty());
+  CHECK_FALSE(log.wait_for(EventKind::retrying).message.empty());
   database.exec("COMMIT");
   test::wait_until_synced(replicator);
   CHECK(items.size() == 9);
@@ -262,7 +268,7 @@ TEST_CASE("the copy gives a lock up after its timeout, and is tried again", "[G7
   proxy.wait_until_held();
   database.exec("BEGIN; LOCK TABLE items IN ACCESS EXCLUSIVE MODE; DELETE FROM items WHERE id = 1");
   proxy.release();
-  CHECK_THAT(log.wait_for(EventKind::stale).message, ContainsSubstring("items"));
+  CHECK_THAT(log.wait_for(EventKind::retrying).message, ContainsSubstring("items"));
   database.exec("COMMIT");
   test::wait_until_synced(replicator);
   CHECK(items.size() == 9);
@@ -319,7 +325,8 @@ TEST_CASE("stop() is prompt in the middle of a large transaction", "[G7]") {
   btreemapped::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
-  const std::string bytes = "SELECT sent_lsn > '" + to_string(database.position()) + "' FROM pg_stat_replication JOIN pg_replication_slots"
+  const std::string bytes = "SELECT sent_lsn > '" + to_string(database.position()) +
+                            "' FROM pg_stat_replication JOIN pg_replication_slots"
                             " ON active_pid = pid WHERE database = current_database()";
   database.exec("INSERT INTO items SELECT id, repeat('x', 100) FROM generate_series(100, 300000) id");
   REQUIRE(test::eventually([&] { return database.value(bytes) == "t"; }));
@@ -341,7 +348,7 @@ TEST_CASE("stop() is prompt between two attempts", "[G7]") {
   btreemapped::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
-  static_cast<void>(log.wait_for(EventKind::stale));
+  static_cast<void>(log.wait_for(EventKind::retrying));
   REQUIRE(test::eventually([&] { return replicator.status().state == ReplicatorState::backing_off; }));
   CHECK(time_to_stop(replicator) < prompt);
 }

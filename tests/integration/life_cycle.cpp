@@ -226,7 +226,8 @@ TEST_CASE("wait_for() takes the longest timeout that there is", "[api]") {
 TEST_CASE("durations beyond all measure are the longest or the shortest that can be", "[api]") {
   test::Database database;
   make_items(database);
-  for (const auto extreme : {std::chrono::milliseconds::max(), std::chrono::milliseconds::min(), std::chrono::milliseconds{0}}) {
+  for (const auto extreme :
+       {std::chrono::milliseconds::max(), std::chrono::milliseconds::min(), std::chrono::milliseconds{0}}) {
     test::EventLog log;
     btreemapped::Options options = database.options();
     options.on_event = log.hook();
@@ -384,7 +385,8 @@ TEST_CASE("events come in order: connected, copying, synced, stopped", "[api]") 
   }
   std::vector<EventKind> kinds;
   for (const btreemapped::Event& event : log.all()) kinds.push_back(event.kind);
-  CHECK(kinds == std::vector<EventKind>{EventKind::connected, EventKind::copying, EventKind::synced, EventKind::stopped});
+  CHECK(kinds ==
+        std::vector<EventKind>{EventKind::connected, EventKind::copying, EventKind::synced, EventKind::stopped});
   CHECK(log.all().at(1).table == "public.items");
   CHECK(log.all().at(1).rows == 2);
 }
@@ -439,7 +441,9 @@ TEST_CASE("a connection string may be a URI", "[api]") {
   test::Database database;
   make_items(database);
   const auto parts = test::parse_conninfo(database.dsn());
-  const auto part = [&](const std::string& keyword) { return parts.contains(keyword) ? parts.at(keyword) : std::string{}; };
+  const auto part = [&](const std::string& keyword) {
+    return parts.contains(keyword) ? parts.at(keyword) : std::string{};
+  };
   std::string host;
   for (const char each : part("host")) host += each == '/' ? std::string{"%2F"} : std::string(1, each);
   btreemapped::Options options = database.options();
@@ -486,7 +490,7 @@ TEST_CASE("no message holds the password", "[api]") {
       replicator.start();
       const std::shared_future<void> synced = replicator.synced();
       REQUIRE(test::eventually([&] {
-        return log.count(EventKind::stale) + log.count(EventKind::stopped) > 0 ||
+        return log.count(EventKind::retrying) + log.count(EventKind::stopped) > 0 ||
                synced.wait_for(std::chrono::seconds{0}) == std::future_status::ready;
       }));
       all += replicator.status().last_error;
@@ -502,8 +506,9 @@ TEST_CASE("no message holds the password", "[api]") {
   for (const std::string& connection :
        {test::with_parts(database.dsn(), {{"password", password}, {"user", "nobody knows"}}),
         test::with_parts(database.dsn(), {{"password", password}, {"dbname", "no_such_database"}}),
-        test::with_parts(database.dsn(), {{"password", password}, {"port", "1"}}), "password=" + password + " host=127.0.0.1 oops",
-        "password='" + password, "nonsense=1 password=" + password, "postgresql://user:" + password + "@127.0.0.1:notaport/db",
+        test::with_parts(database.dsn(), {{"password", password}, {"port", "1"}}),
+        "password=" + password + " host=127.0.0.1 oops", "password='" + password, "nonsense=1 password=" + password,
+        "postgresql://user:" + password + "@127.0.0.1:notaport/db",
         "postgresql://user:" + password + "@127.0.0.1:" + port + "/db?nonsense=1"}) {
     const std::string messages = messages_of(connection);
     CHECK_FALSE(messages.empty());
@@ -524,7 +529,8 @@ TEST_CASE("a connection string that is none is refused at once", "[api]") {
 TEST_CASE("create_publication creates it for just the added tables", "[api]") {
   test::Database database;
   database.exec(
-      "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); CREATE TABLE more (id int PRIMARY KEY, name text NOT NULL);"
+      "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); CREATE TABLE more (id int PRIMARY KEY, name text "
+      "NOT NULL);"
       "CREATE TABLE others (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, 'a')");
   btreemapped::Options options = database.options();
   options.publication = "Just These";
@@ -540,8 +546,8 @@ TEST_CASE("create_publication creates it for just the added tables", "[api]") {
     CHECK(items.to_vector() == std::vector<Item>{{1, "b"}});
     CHECK(more.to_vector() == std::vector<Item>{{7, "g"}});
   }
-  CHECK(database.value("SELECT string_agg(tablename, ',' ORDER BY tablename) FROM pg_publication_tables WHERE pubname = 'Just These'") ==
-        "items,more");
+  CHECK(database.value("SELECT string_agg(tablename, ',' ORDER BY tablename) FROM pg_publication_tables WHERE pubname "
+                       "= 'Just These'") == "items,more");
 
   // The second time it is there.
   btreemapped::Replicator again(options);
@@ -560,7 +566,8 @@ TEST_CASE("create_publication leaves a publication that is there as it is", "[ap
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   static_cast<void>(replicator.add_replica<Item, 1>("others"));
   CHECK_THROWS_AS(test::start_and_sync(replicator), btreemapped::SchemaError);
-  CHECK(database.value("SELECT string_agg(tablename, ',') FROM pg_publication_tables WHERE pubname = 'pub'") == "items");
+  CHECK(database.value("SELECT string_agg(tablename, ',') FROM pg_publication_tables WHERE pubname = 'pub'") ==
+        "items");
 }
 
 TEST_CASE("a role that may only replicate and read is enough", "[api]") {

@@ -84,7 +84,8 @@ TEST_CASE("names with blanks, dots, quotes, backslashes and letters of all alpha
   const auto declared = replicator.add_replica<Odd>();
   const auto named = replicator.add_replica<Odd>("\"Odd Schema\".\"we.ird\"");
   test::start_and_sync(replicator);
-  database.exec(R"(INSERT INTO "Odd Schema"."we.ird" VALUES (2, 'b'); UPDATE "Odd Schema"."we.ird" SET "the ""id"" column" = 7 WHERE "имя\'; --" = 'a')");
+  database.exec(
+      R"(INSERT INTO "Odd Schema"."we.ird" VALUES (2, 'b'); UPDATE "Odd Schema"."we.ird" SET "the ""id"" column" = 7 WHERE "имя\'; --" = 'a')");
   database.catch_up(replicator);
   CHECK(declared.to_vector() == std::vector<Odd>{{2, "b"}, {7, "a"}});
   CHECK(named.to_vector() == declared.to_vector());
@@ -93,9 +94,8 @@ TEST_CASE("names with blanks, dots, quotes, backslashes and letters of all alpha
 
 TEST_CASE("a table, schema, column and key declared by the struct", "[names]") {
   test::Database database;
-  database.exec(
-      R"(CREATE SCHEMA "Garage"; CREATE TABLE "Garage"."Cars" (name text NOT NULL, "Id" int PRIMARY KEY);)"
-      R"(INSERT INTO "Garage"."Cars" VALUES ('a', 1); CREATE PUBLICATION pub FOR ALL TABLES)");
+  database.exec(R"(CREATE SCHEMA "Garage"; CREATE TABLE "Garage"."Cars" (name text NOT NULL, "Id" int PRIMARY KEY);)"
+                R"(INSERT INTO "Garage"."Cars" VALUES ('a', 1); CREATE PUBLICATION pub FOR ALL TABLES)");
   btreemapped::Replicator replicator(database.options());
   const btreemapped::Replica<Declared> cars = replicator.add_replica<Declared>();
   test::start_and_sync(replicator);
@@ -111,7 +111,8 @@ TEST_CASE("tables of one name in two schemas are told apart", "[names]") {
       "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); CREATE SCHEMA other;"
       "CREATE TABLE other.items (name text NOT NULL, id int PRIMARY KEY); INSERT INTO items VALUES (1, 'public');"
       "INSERT INTO other.items VALUES ('other', 1); CREATE PUBLICATION pub FOR ALL TABLES;"
-      "ALTER DATABASE " + database.name() + " SET search_path = other, public");
+      "ALTER DATABASE " +
+      database.name() + " SET search_path = other, public");
   btreemapped::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("other.items");
@@ -126,11 +127,14 @@ TEST_CASE("key columns in another order than the table's", "[names]") {
   test::Database database;
   database.exec(
       "CREATE TABLE items (unused int, a int NOT NULL, b text NOT NULL, c int NOT NULL, PRIMARY KEY (b, c));"
-      "ALTER TABLE items DROP COLUMN unused; INSERT INTO items VALUES (1, 'x', 2); CREATE PUBLICATION pub FOR ALL TABLES");
+      "ALTER TABLE items DROP COLUMN unused; INSERT INTO items VALUES (1, 'x', 2); CREATE PUBLICATION pub FOR ALL "
+      "TABLES");
   btreemapped::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Reordered, 2>("items");
   test::start_and_sync(replicator);
-  database.exec("INSERT INTO items VALUES (5, 'a', 9), (6, 'z', 1); UPDATE items SET c = 3, a = 7 WHERE b = 'x'; DELETE FROM items WHERE b = 'a'");
+  database.exec(
+      "INSERT INTO items VALUES (5, 'a', 9), (6, 'z', 1); UPDATE items SET c = 3, a = 7 WHERE b = 'x'; DELETE FROM "
+      "items WHERE b = 'a'");
   database.catch_up(replicator);
   CHECK(items.to_vector() == std::vector<Reordered>{{1, "z", 6}, {3, "x", 7}});
   CHECK(items.contains(3, "x"));
@@ -138,9 +142,8 @@ TEST_CASE("key columns in another order than the table's", "[names]") {
 
 TEST_CASE("columns named by reserved words of SQL", "[names]") {
   test::Database database;
-  database.exec(
-      R"(CREATE TABLE "table" ("select" int PRIMARY KEY, "from" text NOT NULL, "order" text NOT NULL);)"
-      R"(INSERT INTO "table" VALUES (1, 'a', 'b'); CREATE PUBLICATION "all" FOR ALL TABLES)");
+  database.exec(R"(CREATE TABLE "table" ("select" int PRIMARY KEY, "from" text NOT NULL, "order" text NOT NULL);)"
+                R"(INSERT INTO "table" VALUES (1, 'a', 'b'); CREATE PUBLICATION "all" FOR ALL TABLES)");
   btreemapped::Options options = database.options();
   options.publication = "all";
   btreemapped::Replicator replicator(options);
@@ -157,7 +160,8 @@ TEST_CASE("functions of the user that shadow the catalog's are not called", "[na
       "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, 'a');"
       "CREATE SCHEMA evil; CREATE TABLE evil.pg_class (oid int); CREATE TABLE evil.pg_publication (oid int);"
       "CREATE FUNCTION evil.pg_backend_pid() RETURNS int LANGUAGE sql AS 'SELECT 1 / 0';"
-      "CREATE PUBLICATION pub FOR TABLE items; ALTER DATABASE " + database.name() + " SET search_path = evil, pg_catalog, public");
+      "CREATE PUBLICATION pub FOR TABLE items; ALTER DATABASE " +
+      database.name() + " SET search_path = evil, pg_catalog, public");
   btreemapped::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);

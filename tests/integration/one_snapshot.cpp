@@ -48,7 +48,8 @@ std::string move_an_amount(std::mt19937_64& random) {
 void make_accounts(test::Database& database) {
   const std::string rows = " SELECT id, 1000 FROM generate_series(0, " + std::to_string(accounts - 1) + ") id";
   for (const std::string table : {"lefts", "rights"})
-    database.exec("CREATE TABLE " + table + " (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO " + table + rows);
+    database.exec("CREATE TABLE " + table + " (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO " + table +
+                  rows);
   database.exec("CREATE PUBLICATION pub FOR TABLE lefts, rights");
 }
 
@@ -72,7 +73,8 @@ TEST_CASE("all tables are copied at one snapshot while writers run", "[G1]") {
     const auto lefts = replicator.add_replica<Account, 1>("lefts");
     const auto rights = replicator.add_replica<Account, 1>("rights");
     test::start_and_sync(replicator);
-    const auto total = btreemapped::read(lefts, rights, [](const auto& left, const auto& right) { return sum(left, right); });
+    const auto total =
+        btreemapped::read(lefts, rights, [](const auto& left, const auto& right) { return sum(left, right); });
     CHECK(total == 2 * accounts * 1000);
   }
   load.stop();
@@ -210,7 +212,8 @@ TEST_CASE("what commits during the copy follows after it", "[G1][G3]") {
   proxy.hold("COPY ");
   replicator.start();
   proxy.wait_until_held();
-  database.exec("UPDATE lefts SET amount = 5 WHERE id = 1; DELETE FROM rights WHERE id < 10; INSERT INTO lefts VALUES (-1, 7)");
+  database.exec(
+      "UPDATE lefts SET amount = 5 WHERE id = 1; DELETE FROM rights WHERE id < 10; INSERT INTO lefts VALUES (-1, 7)");
   proxy.release();
   test::wait_until_synced(replicator);
   database.catch_up(replicator);
@@ -252,7 +255,8 @@ TEST_CASE("a rewriting ALTER between slot and copy never gives an empty replica"
   proxy.hold("SET TRANSACTION SNAPSHOT");
   replicator.start();
   proxy.wait_until_held();
-  database.exec("ALTER TABLE lefts ADD COLUMN random float8 DEFAULT random(), ALTER COLUMN amount TYPE int USING amount + 1");
+  database.exec(
+      "ALTER TABLE lefts ADD COLUMN random float8 DEFAULT random(), ALTER COLUMN amount TYPE int USING amount + 1");
   proxy.release();
   test::wait_until_synced(replicator);
   CHECK(lefts.size() == accounts);
@@ -273,7 +277,8 @@ TEST_CASE("columns swapped by renaming between slot and copy do not swap their v
   replicator.start();
   proxy.wait_until_held();
   database.exec(
-      "ALTER TABLE lefts RENAME amount TO x; ALTER TABLE lefts RENAME other TO amount; ALTER TABLE lefts RENAME x TO other");
+      "ALTER TABLE lefts RENAME amount TO x; ALTER TABLE lefts RENAME other TO amount; ALTER TABLE lefts RENAME x TO "
+      "other");
   proxy.release();
   test::wait_until_synced(replicator);
   CHECK(lefts.get(1)->amount == 20);

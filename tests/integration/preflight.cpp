@@ -99,7 +99,8 @@ TEST_CASE("a table without a unique key is refused", "[preflight]") {
 
 TEST_CASE("a key that covers only a part of the primary key is refused", "[preflight]") {
   test::Database database;
-  database.exec("CREATE TABLE items (id int, name text, PRIMARY KEY (id, name)); CREATE PUBLICATION pub FOR ALL TABLES");
+  database.exec(
+      "CREATE TABLE items (id int, name text, PRIMARY KEY (id, name)); CREATE PUBLICATION pub FOR ALL TABLES");
   CHECK_THAT(complaint(database.options()), ContainsSubstring("public.items"));
 }
 
@@ -111,7 +112,8 @@ TEST_CASE("a replica identity without the key is refused, with the SQL that mend
 
 TEST_CASE("a deferrable key without a full replica identity is refused", "[preflight]") {
   test::Database database;
-  database.exec("CREATE TABLE items (id int PRIMARY KEY DEFERRABLE, name text NOT NULL); CREATE PUBLICATION pub FOR ALL TABLES");
+  database.exec(
+      "CREATE TABLE items (id int PRIMARY KEY DEFERRABLE, name text NOT NULL); CREATE PUBLICATION pub FOR ALL TABLES");
   CHECK_THAT(complaint(database.options()), ContainsSubstring("REPLICA IDENTITY FULL"));
 }
 
@@ -140,7 +142,8 @@ TEST_CASE("a column that the publication's column list leaves out is named", "[p
 TEST_CASE("a generated column is refused", "[preflight]") {
   test::Database database;
   database.exec(
-      "CREATE TABLE items (id int PRIMARY KEY, name text GENERATED ALWAYS AS ('a') STORED); CREATE PUBLICATION pub FOR ALL TABLES");
+      "CREATE TABLE items (id int PRIMARY KEY, name text GENERATED ALWAYS AS ('a') STORED); CREATE PUBLICATION pub FOR "
+      "ALL TABLES");
   CHECK_THAT(complaint<OptionalItem>(database.options()), ContainsSubstring("public.items, column name"));
 }
 
@@ -161,8 +164,10 @@ TEST_CASE("a partitioned table that is published by its leaves is refused", "[pr
 TEST_CASE("row level security that would hide rows is refused", "[preflight]") {
   test::Database database;
   const std::string role = database.name() + "_reader";
-  database.exec(item_table + "CREATE PUBLICATION pub FOR TABLE items; ALTER TABLE items ENABLE ROW LEVEL SECURITY;"
-                "CREATE ROLE " + role + " LOGIN REPLICATION; GRANT SELECT ON items TO " + role);
+  database.exec(item_table +
+                "CREATE PUBLICATION pub FOR TABLE items; ALTER TABLE items ENABLE ROW LEVEL SECURITY;"
+                "CREATE ROLE " +
+                role + " LOGIN REPLICATION; GRANT SELECT ON items TO " + role);
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
   CHECK_THAT(complaint(options), ContainsSubstring("security"));
@@ -182,7 +187,8 @@ TEST_CASE("missing rights are named, with the SQL that grants them", "[preflight
 TEST_CASE("a role that may not replicate is told so", "[preflight]") {
   test::Database database;
   const std::string role = database.name() + "_reader";
-  database.exec(item_table + "CREATE PUBLICATION pub FOR TABLE items; CREATE ROLE " + role + " LOGIN; GRANT SELECT ON items TO " + role);
+  database.exec(item_table + "CREATE PUBLICATION pub FOR TABLE items; CREATE ROLE " + role +
+                " LOGIN; GRANT SELECT ON items TO " + role);
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
   {
@@ -239,7 +245,9 @@ TEST_CASE("a missing publication does not hide the other problems", "[preflight]
 
 TEST_CASE("a nullable column on a field that is not optional is a warning", "[preflight]") {
   test::Database database;
-  database.exec("CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'a'); CREATE PUBLICATION pub FOR TABLE items");
+  database.exec(
+      "CREATE TABLE items (id int PRIMARY KEY, name text); INSERT INTO items VALUES (1, 'a'); CREATE PUBLICATION pub "
+      "FOR TABLE items");
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
@@ -257,7 +265,9 @@ TEST_CASE("a nullable column on a field that is not optional is a warning", "[pr
 
 TEST_CASE("the SQL of the complaints mends what they complain of", "[preflight]") {
   test::Database database;
-  database.exec("CREATE TABLE items (id int NOT NULL, name text NOT NULL); CREATE TABLE others (id int PRIMARY KEY); CREATE PUBLICATION pub FOR TABLE others");
+  database.exec(
+      "CREATE TABLE items (id int NOT NULL, name text NOT NULL); CREATE TABLE others (id int PRIMARY KEY); CREATE "
+      "PUBLICATION pub FOR TABLE others");
   std::string message = complaint(database.options());
   int steps = 0;
   for (std::size_t place = 0; (place = message.find("remedy: ", place)) != std::string::npos; ++steps) {

@@ -63,7 +63,8 @@ TEST_CASE("reads nested over two Replicators in opposite order make progress whi
     return [&] {
       for (int commits_seen = 0; commits_seen < 40;) {
         const std::uint64_t before = outer.sequence();
-        outer.for_range1(btreemapped::half_open(0, 10), [&](const Item& item) { static_cast<void>(inner.get(item.id)); });
+        outer.for_range1(btreemapped::half_open(0, 10),
+                         [&](const Item& item) { static_cast<void>(inner.get(item.id)); });
         if (outer.sequence() != before) ++commits_seen;
       }
     };
@@ -101,34 +102,35 @@ TEST_CASE("a read that stays for long delays neither other readers nor feedback"
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("others");
   test::start_and_sync(replicator);
-  const std::string walsender = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender' AND datname = current_database()";
+  const std::string walsender =
+      "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walsender' AND datname = current_database()";
   const std::string pid = database.value(walsender);
   std::promise<void> inside;
   std::promise<void> leave;
-  test::run_together(
-      {[&] {
-         const auto guard = items.read();
-         inside.set_value();
-         leave.get_future().wait();
-       },
-       [&] {
-         inside.get_future().wait();
-         database.exec("UPDATE items SET amount = -1; UPDATE others SET amount = -1");
-         const std::string since = database.value("SELECT clock_timestamp()");
-         // The server hears from us long after it would have ended the connection without a word.
-         const bool heard = test::eventually([&] {
-           const auto other = others.get(7);  // as of before the update: nobody waits, nothing is torn
-           if (!other || other->amount != 7) return true;
-           return database.value("SELECT count(*) FILTER (WHERE reply_time > timestamptz '" + since + "' + interval '1500 ms') = count(*)" +
-                                 " FROM pg_stat_replication WHERE pid = " + pid) == "t";
-         });
-         const bool old_rows = others.get(7)->amount == 7;
-         const std::string now = database.value(walsender);
-         leave.set_value();
-         CHECK(heard);
-         CHECK(old_rows);
-         CHECK(now == pid);
-       }});
+  test::run_together({[&] {
+                        const auto guard = items.read();
+                        inside.set_value();
+                        leave.get_future().wait();
+                      },
+                      [&] {
+                        inside.get_future().wait();
+                        database.exec("UPDATE items SET amount = -1; UPDATE others SET amount = -1");
+                        const std::string since = database.value("SELECT clock_timestamp()");
+                        // The server hears from us long after it would have ended the connection without a word.
+                        const bool heard = test::eventually([&] {
+                          const auto other = others.get(7);  // as of before the update: nobody waits, nothing is torn
+                          if (!other || other->amount != 7) return true;
+                          return database.value("SELECT count(*) FILTER (WHERE reply_time > timestamptz '" + since +
+                                                "' + interval '1500 ms') = count(*)" +
+                                                " FROM pg_stat_replication WHERE pid = " + pid) == "t";
+                        });
+                        const bool old_rows = others.get(7)->amount == 7;
+                        const std::string now = database.value(walsender);
+                        leave.set_value();
+                        CHECK(heard);
+                        CHECK(old_rows);
+                        CHECK(now == pid);
+                      }});
   database.catch_up(replicator);
   CHECK(others.get(7)->amount == -1);
   CHECK(replicator.status().reconnects == 0);

@@ -41,7 +41,8 @@ struct Other {
 
 /// Follows the tables items and others, and looks for schema changes all the time.
 struct Follower {
-  explicit Follower(test::Database& db, const std::string& more = {}, std::chrono::milliseconds watch = std::chrono::milliseconds{20})
+  explicit Follower(test::Database& db, const std::string& more = {},
+                    std::chrono::milliseconds watch = std::chrono::milliseconds{20})
       : database(db) {
     database.exec(
         "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, amount int NOT NULL, unused text);"
@@ -128,7 +129,8 @@ TEST_CASE("columns that swap their names swap their values", "[G4]") {
   Follower follower(database);
   database.exec("UPDATE items SET unused = 'other ' || id; ALTER TABLE items ALTER unused SET NOT NULL");
   database.exec(
-      "ALTER TABLE items RENAME name TO x; ALTER TABLE items RENAME unused TO name; ALTER TABLE items RENAME x TO unused");
+      "ALTER TABLE items RENAME name TO x; ALTER TABLE items RENAME unused TO name; ALTER TABLE items RENAME x TO "
+      "unused");
   REQUIRE(test::eventually([&] { return follower.rows() == follower.table(); }));
   CHECK(follower.rows() == std::vector<Item>{{1, "other 1", 10}, {2, "other 2", 20}});
 }
@@ -165,7 +167,8 @@ TEST_CASE("a column that is dropped and added again with another default is noti
 TEST_CASE("columns that nobody mapped come and go without a new copy", "[G4]") {
   test::Database database;
   Follower follower(database);
-  database.exec("ALTER TABLE items DROP COLUMN unused, ADD COLUMN later int DEFAULT 5; INSERT INTO items VALUES (3, 'c', 30, 1)");
+  database.exec(
+      "ALTER TABLE items DROP COLUMN unused, ADD COLUMN later int DEFAULT 5; INSERT INTO items VALUES (3, 'c', 30, 1)");
   database.exec("UPDATE items SET name = 'z', later = 9 WHERE id = 1; DELETE FROM items WHERE id = 2");
   database.catch_up(*follower.replicator);
   CHECK(follower.rows() == std::vector<Item>{{1, "z", 10}, {3, "c", 30}});
@@ -176,7 +179,8 @@ TEST_CASE("a table in the middle of a transaction that alters it stays exact", "
   test::Database database;
   Follower follower(database);
   database.exec(
-      "BEGIN; INSERT INTO items VALUES (3, 'c', 30); ALTER TABLE items DROP COLUMN unused; UPDATE items SET name = 'm' WHERE id = 1;"
+      "BEGIN; INSERT INTO items VALUES (3, 'c', 30); ALTER TABLE items DROP COLUMN unused; UPDATE items SET name = 'm' "
+      "WHERE id = 1;"
       "ALTER TABLE items ADD COLUMN early int; INSERT INTO items VALUES (4, 'd', 40, 0); COMMIT");
   database.catch_up(*follower.replicator);
   CHECK(follower.rows() == std::vector<Item>{{1, "m", 10}, {2, "b", 20}, {3, "c", 30}, {4, "d", 40}});
@@ -221,7 +225,8 @@ TEST_CASE("another table that takes the name is copied afresh", "[G4]") {
   test::Database database;
   Follower follower(database, "CREATE PUBLICATION pub FOR ALL TABLES");
   database.exec(
-      "CREATE TABLE spare (id int PRIMARY KEY, name text NOT NULL, amount int NOT NULL); INSERT INTO spare VALUES (5, 'e', 50);"
+      "CREATE TABLE spare (id int PRIMARY KEY, name text NOT NULL, amount int NOT NULL); INSERT INTO spare VALUES (5, "
+      "'e', 50);"
       "ALTER TABLE items RENAME TO former; ALTER TABLE spare RENAME TO items");
   database.exec("UPDATE former SET name = 'wrong'; INSERT INTO items VALUES (6, 'f', 60)");
   REQUIRE(test::eventually([&] { return follower.rows() == follower.table(); }));
@@ -264,8 +269,9 @@ TEST_CASE("a replica identity that changes in mid-stream is followed", "[G4]") {
   test::Database database;
   Follower follower(database);
   database.exec("ALTER TABLE items REPLICA IDENTITY FULL; UPDATE items SET id = 5 WHERE id = 1");
-  database.exec("BEGIN; ALTER TABLE items REPLICA IDENTITY DEFAULT; UPDATE items SET id = 6, name = 'q' WHERE id = 5;"
-                "ALTER TABLE items REPLICA IDENTITY FULL; DELETE FROM items WHERE id = 2; COMMIT");
+  database.exec(
+      "BEGIN; ALTER TABLE items REPLICA IDENTITY DEFAULT; UPDATE items SET id = 6, name = 'q' WHERE id = 5;"
+      "ALTER TABLE items REPLICA IDENTITY FULL; DELETE FROM items WHERE id = 2; COMMIT");
   REQUIRE(test::eventually([&] { return follower.rows() == follower.table(); }));
   CHECK(follower.rows() == std::vector<Item>{{6, "q", 10}});
   database.catch_up(*follower.replicator);
@@ -277,7 +283,8 @@ TEST_CASE("ALTER TABLE again and again under load ends equal", "[G4][G3]") {
   Follower follower(database);
   test::Load load(database.dsn(), 1, [](std::mt19937_64& random) {
     const std::string id = std::to_string(random() % 50);
-    return "INSERT INTO items VALUES (" + id + ", 'n', 1) ON CONFLICT (id) DO UPDATE SET amount = items.amount + 1, name = 'u'";
+    return "INSERT INTO items VALUES (" + id +
+           ", 'n', 1) ON CONFLICT (id) DO UPDATE SET amount = items.amount + 1, name = 'u'";
   });
   for (int round = 0; round < 5; ++round) {
     REQUIRE(load.go_on_for(20));

@@ -52,8 +52,8 @@ struct Follower {
     database.exec(
         "CREATE TABLE documents (id int PRIMARY KEY, body text NOT NULL, version int NOT NULL);"
         "ALTER TABLE documents ALTER body SET STORAGE EXTERNAL;"
-        "INSERT INTO documents VALUES (1, " + repeat('a') + ", 0), (2, " + repeat('b') + ", 0); " + more +
-        "; CREATE PUBLICATION pub FOR TABLE documents");
+        "INSERT INTO documents VALUES (1, " +
+        repeat('a') + ", 0), (2, " + repeat('b') + ", 0); " + more + "; CREATE PUBLICATION pub FOR TABLE documents");
     documents.emplace(replicator.add_replica<Document, 1>("documents"));
     test::start_and_sync(replicator);
   }
@@ -88,10 +88,11 @@ TEST_CASE("a moved key takes along the value that is not sent", "[G4]") {
 TEST_CASE("several updates in one transaction see the value as it was at their moment", "[G4]") {
   test::Database database;
   Follower follower(database);
-  CHECK(follower.rows_after("UPDATE documents SET version = 1 WHERE id = 1; UPDATE documents SET body = " + repeat('c') +
-                            " WHERE id = 1; UPDATE documents SET version = 2 WHERE id = 1; UPDATE documents SET id = 5 WHERE id = 1;"
-                            "UPDATE documents SET version = 3 WHERE id = 5; INSERT INTO documents VALUES (1, " + repeat('d') +
-                            ", 0); UPDATE documents SET version = 4 WHERE id = 1") ==
+  CHECK(follower.rows_after(
+            "UPDATE documents SET version = 1 WHERE id = 1; UPDATE documents SET body = " + repeat('c') +
+            " WHERE id = 1; UPDATE documents SET version = 2 WHERE id = 1; UPDATE documents SET id = 5 WHERE id = 1;"
+            "UPDATE documents SET version = 3 WHERE id = 5; INSERT INTO documents VALUES (1, " +
+            repeat('d') + ", 0); UPDATE documents SET version = 4 WHERE id = 1") ==
         std::vector<Document>{{1, long_text('d'), 4}, {2, long_text('b'), 0}, {5, long_text('c'), 3}});
 }
 
@@ -114,7 +115,8 @@ TEST_CASE("keys that swap, each with a value that is not sent, do not swap the v
 TEST_CASE("under REPLICA IDENTITY FULL a value that is not sent is kept, too", "[G4]") {
   test::Database database;
   Follower follower(database, "ALTER TABLE documents REPLICA IDENTITY FULL");
-  CHECK(follower.rows_after("UPDATE documents SET version = 1; UPDATE documents SET id = id + 10; UPDATE documents SET version = version + 1") ==
+  CHECK(follower.rows_after("UPDATE documents SET version = 1; UPDATE documents SET id = id + 10; UPDATE documents SET "
+                            "version = version + 1") ==
         std::vector<Document>{{11, long_text('a'), 2}, {12, long_text('b'), 2}});
 }
 
@@ -130,13 +132,15 @@ TEST_CASE("a key column that is stored out of line stays exact", "[G4]") {
   database.exec(
       "CREATE TABLE names (name text PRIMARY KEY, version int NOT NULL, filler text);"
       "ALTER TABLE names SET (toast_tuple_target = 128); ALTER TABLE names ALTER name SET STORAGE EXTERNAL;"
-      "INSERT INTO names VALUES (repeat('a', 2100), 0), (repeat('b', 2100), 0); CREATE PUBLICATION pub FOR TABLE names");
+      "INSERT INTO names VALUES (repeat('a', 2100), 0), (repeat('b', 2100), 0); CREATE PUBLICATION pub FOR TABLE "
+      "names");
   REQUIRE(database.value("SELECT pg_relation_size(reltoastrelid) > 0 FROM pg_class WHERE relname = 'names'") == "t");
   btreemapped::Replicator replicator(database.options());
   const auto names = replicator.add_replica<ByName, 1>("names");
   test::start_and_sync(replicator);
   database.exec("UPDATE names SET version = 1 WHERE name LIKE 'a%'");
-  database.exec("UPDATE names SET version = 2, filler = 'x'; UPDATE names SET name = repeat('c', 2100) WHERE name LIKE 'b%'");
+  database.exec(
+      "UPDATE names SET version = 2, filler = 'x'; UPDATE names SET name = repeat('c', 2100) WHERE name LIKE 'b%'");
   database.exec("DELETE FROM names WHERE name LIKE 'a%'");
   database.catch_up(replicator);
   CHECK(names.to_vector() == std::vector<ByName>{{std::string(2100, 'c'), 2}});
@@ -148,7 +152,9 @@ TEST_CASE("a row that an update moves into a filter without its long value is co
   database.exec(
       "CREATE TABLE documents (version int NOT NULL, id int NOT NULL, body text NOT NULL, PRIMARY KEY (id, version));"
       "ALTER TABLE documents ALTER body SET STORAGE EXTERNAL;"
-      "INSERT INTO documents VALUES (0, 1, " + repeat('a') + "), (1, 2, " + repeat('b') + ");"
+      "INSERT INTO documents VALUES (0, 1, " +
+      repeat('a') + "), (1, 2, " + repeat('b') +
+      ");"
       "CREATE PUBLICATION pub FOR TABLE documents WHERE (version > 0)");
   test::EventLog log;
   btreemapped::Options options = database.options();

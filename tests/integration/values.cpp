@@ -58,17 +58,19 @@ using Case = std::pair<std::string, T>;
 struct UnfriendlyDatabase : test::Database {
   UnfriendlyDatabase() {
     for (const std::string setting :
-         {"datestyle = 'SQL, DMY'", "timezone = 'Asia/Kathmandu'", "bytea_output = 'escape'", "extra_float_digits = -15",
-          "intervalstyle = 'iso_8601'", "client_encoding = 'LATIN1'", "standard_conforming_strings = off",
-          "statement_timeout = '10s'", "default_transaction_isolation = 'serializable'", "array_nulls = off"})
+         {"datestyle = 'SQL, DMY'", "timezone = 'Asia/Kathmandu'", "bytea_output = 'escape'",
+          "extra_float_digits = -15", "intervalstyle = 'iso_8601'", "client_encoding = 'LATIN1'",
+          "standard_conforming_strings = off", "statement_timeout = '10s'",
+          "default_transaction_isolation = 'serializable'", "array_nulls = off"})
       exec("ALTER DATABASE " + name() + " SET " + setting);
   }
 };
 
 template <class T>
 void round_trip(test::Database& database, const std::string& type, const std::vector<Case<T>>& cases) {
-  database.exec("CREATE TABLE copied (id int PRIMARY KEY, value " + type + " NOT NULL, maybe " + type + ", none " + type +
-                "); CREATE TABLE streamed (LIKE copied INCLUDING ALL); CREATE PUBLICATION pub FOR TABLE copied, streamed");
+  database.exec(
+      "CREATE TABLE copied (id int PRIMARY KEY, value " + type + " NOT NULL, maybe " + type + ", none " + type +
+      "); CREATE TABLE streamed (LIKE copied INCLUDING ALL); CREATE PUBLICATION pub FOR TABLE copied, streamed");
   std::string rows;
   for (std::size_t i = 0; i < cases.size(); ++i) {
     const std::string literal = "(" + cases[i].first + ")::" + type;
@@ -138,17 +140,28 @@ TEST_CASE("object ids", "[values]") {
 TEST_CASE("floats, with all that is not a number", "[values]") {
   UnfriendlyDatabase database;
   using Limits = std::numeric_limits<float>;
-  round_trip<float>(database, "real", {{"0.1", 0.1F}, {"'-0'", -0.0F}, {"'NaN'", Limits::quiet_NaN()}, {"'Infinity'", Limits::infinity()},
-                             {"'-Infinity'", -Limits::infinity()}, {"'3.4028235e38'", Limits::max()}, {"'1e-45'", Limits::denorm_min()}});
+  round_trip<float>(database, "real",
+                    {{"0.1", 0.1F},
+                     {"'-0'", -0.0F},
+                     {"'NaN'", Limits::quiet_NaN()},
+                     {"'Infinity'", Limits::infinity()},
+                     {"'-Infinity'", -Limits::infinity()},
+                     {"'3.4028235e38'", Limits::max()},
+                     {"'1e-45'", Limits::denorm_min()}});
 }
 
 TEST_CASE("doubles, with all that is not a number", "[values]") {
   UnfriendlyDatabase database;
   using Limits = std::numeric_limits<double>;
   round_trip<double>(database, "double precision",
-                     {{"0.1", 0.1}, {"'-0'", -0.0}, {"'NaN'", Limits::quiet_NaN()}, {"'Infinity'", Limits::infinity()},
-                      {"'-Infinity'", -Limits::infinity()}, {"'1.7976931348623157e308'", Limits::max()},
-                      {"'5e-324'", Limits::denorm_min()}, {"1.0::float8 / 3", 1.0 / 3}});
+                     {{"0.1", 0.1},
+                      {"'-0'", -0.0},
+                      {"'NaN'", Limits::quiet_NaN()},
+                      {"'Infinity'", Limits::infinity()},
+                      {"'-Infinity'", -Limits::infinity()},
+                      {"'1.7976931348623157e308'", Limits::max()},
+                      {"'5e-324'", Limits::denorm_min()},
+                      {"1.0::float8 / 3", 1.0 / 3}});
   round_trip<double>(database, "real", {{"0.1", double{0.1F}}});
 }
 
@@ -156,7 +169,8 @@ TEST_CASE("text, from the empty one to letters of all alphabets", "[values]") {
   UnfriendlyDatabase database;
   const std::vector<Case<std::string>> cases{{"''", ""},
                                              {"' blanks '", " blanks "},
-                                             {"E'tab\\t newline\\n return\\r backslash\\\\ bell\\b\\f\\x0B quote'''", "tab\t newline\n return\r backslash\\ bell\b\f\v quote'"},
+                                             {"E'tab\\t newline\\n return\\r backslash\\\\ bell\\b\\f\\x0B quote'''",
+                                              "tab\t newline\n return\r backslash\\ bell\b\f\v quote'"},
                                              {"E'\\\\N'", "\\N"},
                                              {"E'\\\\.'", "\\."},
                                              {"E'\\\\\\\\'", "\\\\"},
@@ -175,56 +189,66 @@ TEST_CASE("text, from the empty one to letters of all alphabets", "[values]") {
 
 TEST_CASE("bytea values", "[values]") {
   UnfriendlyDatabase database;
-  round_trip<std::vector<std::byte>>(database, "bytea", {{"''", {}}, {"decode('00ff0a5c27', 'hex')", bytes({0, 255, 10, 92, 39})}});
+  round_trip<std::vector<std::byte>>(database, "bytea",
+                                     {{"''", {}}, {"decode('00ff0a5c27', 'hex')", bytes({0, 255, 10, 92, 39})}});
 }
 
 TEST_CASE("uuid values", "[values]") {
   UnfriendlyDatabase database;
-  round_trip<Uuid>(database, "uuid", {{"'00000000-0000-0000-0000-000000000000'", Uuid{}},
-                            {"'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", *Uuid::parse("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")}});
+  round_trip<Uuid>(database, "uuid",
+                   {{"'00000000-0000-0000-0000-000000000000'", Uuid{}},
+                    {"'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", *Uuid::parse("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")}});
 }
 
 TEST_CASE("dates, before Christ and for ever", "[values]") {
   UnfriendlyDatabase database;
-  round_trip<sys_days>(database, "date", {{"'2024-02-29'", sys_days{2024y / February / 29}},
-                                {"'1970-01-01'", sys_days{}},
-                                {"'0001-12-31 BC'", sys_days{year{0} / December / 31}},
-                                {"'infinity'", sys_days::max()},
-                                {"'-infinity'", sys_days::min()}});
+  round_trip<sys_days>(database, "date",
+                       {{"'2024-02-29'", sys_days{2024y / February / 29}},
+                        {"'1970-01-01'", sys_days{}},
+                        {"'0001-12-31 BC'", sys_days{year{0} / December / 31}},
+                        {"'infinity'", sys_days::max()},
+                        {"'-infinity'", sys_days::min()}});
 }
 
 TEST_CASE("timestamps, to the microsecond and for ever", "[values]") {
   UnfriendlyDatabase database;
   using Local = local_time<microseconds>;
-  round_trip<Local>(database, "timestamp", {{"'2024-02-29 23:59:59.999999'", Local{local_days{2024y / February / 29} + days{1} - 1us}},
-                                  {"'1969-12-31 23:59:59.5'", Local{-500ms}},
-                                  {"'0044-03-15 12:00:00 BC'", Local{local_days{year{-43} / March / 15} + 12h}},
-                                  {"'infinity'", Local::max()},
-                                  {"'-infinity'", Local::min()}});
+  round_trip<Local>(database, "timestamp",
+                    {{"'2024-02-29 23:59:59.999999'", Local{local_days{2024y / February / 29} + days{1} - 1us}},
+                     {"'1969-12-31 23:59:59.5'", Local{-500ms}},
+                     {"'0044-03-15 12:00:00 BC'", Local{local_days{year{-43} / March / 15} + 12h}},
+                     {"'infinity'", Local::max()},
+                     {"'-infinity'", Local::min()}});
 }
 
 TEST_CASE("moments with a time zone, to the microsecond and for ever", "[values]") {
   UnfriendlyDatabase database;
   using Moment = sys_time<microseconds>;
-  round_trip<Moment>(database, "timestamptz", {{"'2024-02-29 12:00:00.000001+05:45'", Moment{sys_days{2024y / February / 29} + 6h + 15min + 1us}},
-                                     {"'1890-01-01 00:00:00Z'", Moment{sys_days{1890y / January / 1}}},
-                                     {"'epoch'", Moment{}},
-                                     {"'infinity'", Moment::max()},
-                                     {"'-infinity'", Moment::min()}});
+  round_trip<Moment>(
+      database, "timestamptz",
+      {{"'2024-02-29 12:00:00.000001+05:45'", Moment{sys_days{2024y / February / 29} + 6h + 15min + 1us}},
+       {"'1890-01-01 00:00:00Z'", Moment{sys_days{1890y / January / 1}}},
+       {"'epoch'", Moment{}},
+       {"'infinity'", Moment::max()},
+       {"'-infinity'", Moment::min()}});
 }
 
 TEST_CASE("json as it was written and jsonb as it is shown", "[values]") {
   UnfriendlyDatabase database;
-  round_trip<std::string>(database, "json", {{"'{\"b\":  1, \"b\": [null, \"\u00e4\"]}'", "{\"b\":  1, \"b\": [null, \"\u00e4\"]}"}, {"'null'", "null"}});
-  round_trip<std::string>(database, "jsonb", {{"'{\"b\":1,  \"a\": [1.50, true]}'", "{\"a\": [1.50, true], \"b\": 1}"}});
+  round_trip<std::string>(
+      database, "json",
+      {{"'{\"b\":  1, \"b\": [null, \"\u00e4\"]}'", "{\"b\":  1, \"b\": [null, \"\u00e4\"]}"}, {"'null'", "null"}});
+  round_trip<std::string>(database, "jsonb",
+                          {{"'{\"b\":1,  \"a\": [1.50, true]}'", "{\"a\": [1.50, true], \"b\": 1}"}});
 }
 
 TEST_CASE("numeric values with all their digits", "[values]") {
   UnfriendlyDatabase database;
   const std::string digits(500, '7');
   std::vector<Case<Numeric>> cases;
-  for (const std::string& text : {std::string{"0"}, std::string{"1.10"}, std::string{"-0.000000000000000000001"}, std::string{"NaN"},
-                                  std::string{"Infinity"}, std::string{"-Infinity"}, digits + "." + digits})
+  for (const std::string& text :
+       {std::string{"0"}, std::string{"1.10"}, std::string{"-0.000000000000000000001"}, std::string{"NaN"},
+        std::string{"Infinity"}, std::string{"-Infinity"}, digits + "." + digits})
     cases.emplace_back("'" + text + "'", *Numeric::parse(text));
   round_trip(database, "numeric", cases);
   round_trip<Numeric>(database, "numeric(6, 3)", {{"1.5", *Numeric::parse("1.500")}});
@@ -232,7 +256,8 @@ TEST_CASE("numeric values with all their digits", "[values]") {
 
 TEST_CASE("any other type as the text that the server shows", "[values]") {
   UnfriendlyDatabase database;
-  round_trip<std::string>(database, "int[]", {{"'{1,NULL,3}'", "{1,NULL,3}"}, {"'{}'", "{}"}, {"'[0:1]={1,2}'", "[0:1]={1,2}"}});
+  round_trip<std::string>(database, "int[]",
+                          {{"'{1,NULL,3}'", "{1,NULL,3}"}, {"'{}'", "{}"}, {"'[0:1]={1,2}'", "[0:1]={1,2}"}});
   round_trip<std::string>(database, "text[]", {{"ARRAY['a b', 'q\"', '']", R"({"a b","q\"",""})"}});
   round_trip<std::string>(database, "interval", {{"'1 year -2 days 03:04:05.6'", "1 year -2 days +03:04:05.6"}});
   round_trip<std::string>(database, "timestamptz", {{"'2024-02-29 12:00:00+05:45'", "2024-02-29 06:15:00+00"}});
@@ -248,17 +273,20 @@ TEST_CASE("enums, domains and composites of the user", "[values]") {
       "CREATE TYPE int4 AS ENUM ('one', 'two');"
       "CREATE DOMAIN positive AS pg_catalog.int4 CHECK (value > 0); CREATE DOMAIN small AS positive CHECK (value < 10);"
       "CREATE TYPE pair AS (a pg_catalog.int4, b text);"
-      "CREATE TABLE enums (id pg_catalog.int4 PRIMARY KEY, value public.int4 NOT NULL, maybe public.int4, none public.int4);"
+      "CREATE TABLE enums (id pg_catalog.int4 PRIMARY KEY, value public.int4 NOT NULL, maybe public.int4, none "
+      "public.int4);"
       "CREATE TABLE domains (id pg_catalog.int4 PRIMARY KEY, value small NOT NULL, maybe small, none small);"
       "CREATE TABLE pairs (id pg_catalog.int4 PRIMARY KEY, value pair NOT NULL, maybe pair, none pair);"
-      "INSERT INTO enums VALUES (1, 'one', 'two'); INSERT INTO domains VALUES (1, 5, 6); INSERT INTO pairs VALUES (1, (1, 'a b'), (NULL, ''));"
+      "INSERT INTO enums VALUES (1, 'one', 'two'); INSERT INTO domains VALUES (1, 5, 6); INSERT INTO pairs VALUES (1, "
+      "(1, 'a b'), (NULL, ''));"
       "CREATE PUBLICATION pub FOR TABLE enums, domains, pairs");
   btreemapped::Replicator replicator(database.options());
   const auto enums = replicator.add_replica<Value<std::string>, 1>("enums");
   const auto domains = replicator.add_replica<Value<std::int32_t>, 1>("domains");
   const auto pairs = replicator.add_replica<Value<std::string>, 1>("pairs");
   test::start_and_sync(replicator);
-  for (const std::string table : {"enums", "domains", "pairs"}) database.exec("INSERT INTO " + table + " SELECT 2, value, maybe FROM " + table);
+  for (const std::string table : {"enums", "domains", "pairs"})
+    database.exec("INSERT INTO " + table + " SELECT 2, value, maybe FROM " + table);
   database.catch_up(replicator);
   for (const int id : {1, 2}) {
     CHECK(enums.get(id)->value == "one");
@@ -273,7 +301,8 @@ TEST_CASE("enums, domains and composites of the user", "[values]") {
 /// The ids in key order, through the copy and, after a change that moves every key away and back, through the stream.
 template <class T>
 void key_order(test::Database& database, const std::string& type, const std::vector<std::string>& ascending) {
-  database.exec("CREATE TABLE keys (value " + type + " PRIMARY KEY, id int NOT NULL); CREATE PUBLICATION pub FOR TABLE keys");
+  database.exec("CREATE TABLE keys (value " + type +
+                " PRIMARY KEY, id int NOT NULL); CREATE PUBLICATION pub FOR TABLE keys");
   for (std::size_t i = ascending.size(); i-- > 0;)
     database.exec("INSERT INTO keys VALUES (" + ascending[i] + ", " + std::to_string(i) + ")");
   btreemapped::Replicator replicator(database.options());
@@ -286,7 +315,8 @@ void key_order(test::Database& database, const std::string& type, const std::vec
     keys.for_each([&](const Keyed<T>& row) { CHECK(keys.contains(row.value)); });
   };
   check();
-  database.exec("CREATE TABLE saved AS TABLE keys; DELETE FROM keys; INSERT INTO keys TABLE saved; UPDATE keys SET id = id");
+  database.exec(
+      "CREATE TABLE saved AS TABLE keys; DELETE FROM keys; INSERT INTO keys TABLE saved; UPDATE keys SET id = id");
   database.catch_up(replicator);
   check();
   database.exec("DELETE FROM keys");
@@ -297,17 +327,23 @@ void key_order(test::Database& database, const std::string& type, const std::vec
 
 TEST_CASE("keys of all kinds are ordered and found", "[values]") {
   test::Database database;
-  key_order<double>(database, "double precision", {"'-Infinity'", "-1.5", "'-0'", "1e-300", "2", "'Infinity'", "'NaN'"});
+  key_order<double>(database, "double precision",
+                    {"'-Infinity'", "-1.5", "'-0'", "1e-300", "2", "'Infinity'", "'NaN'"});
   key_order<Numeric>(database, "numeric", {"'-Infinity'", "-10", "-9.99", "0.00", "1.0", "10", "'Infinity'", "'NaN'"});
   key_order<std::string>(database, "text COLLATE \"C\"", {"''", "'A'", "'Z'", "'a'", "'aa'", "'b'", "'\u00e4'"});
   key_order<bool>(database, "bool", {"false", "true"});
-  key_order<Uuid>(database, "uuid", {"'00000000-0000-0000-0000-000000000001'", "'80000000-0000-0000-0000-000000000000'", "'ffffffff-0000-0000-0000-000000000000'"});
-  key_order<sys_days>(database, "date", {"'-infinity'", "'0001-01-01 BC'", "'1969-12-31'", "'2024-02-29'", "'infinity'"});
+  key_order<Uuid>(database, "uuid",
+                  {"'00000000-0000-0000-0000-000000000001'", "'80000000-0000-0000-0000-000000000000'",
+                   "'ffffffff-0000-0000-0000-000000000000'"});
+  key_order<sys_days>(database, "date",
+                      {"'-infinity'", "'0001-01-01 BC'", "'1969-12-31'", "'2024-02-29'", "'infinity'"});
 }
 
 TEST_CASE("a key that changes to another spelling of itself is one row with the new spelling", "[values]") {
   test::Database database;
-  database.exec("CREATE TABLE keys (value numeric PRIMARY KEY, id int NOT NULL); INSERT INTO keys VALUES (1.0, 1); CREATE PUBLICATION pub FOR TABLE keys");
+  database.exec(
+      "CREATE TABLE keys (value numeric PRIMARY KEY, id int NOT NULL); INSERT INTO keys VALUES (1.0, 1); CREATE "
+      "PUBLICATION pub FOR TABLE keys");
   btreemapped::Replicator replicator(database.options());
   const auto keys = replicator.add_replica<Keyed<Numeric>, 1>("keys");
   test::start_and_sync(replicator);

@@ -86,7 +86,8 @@ TEST_CASE("readers never see half of a transaction over two tables", "[G2][G8]")
 
 TEST_CASE("a large transaction is visible all at once", "[G2]") {
   test::Database database;
-  database.exec("CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE PUBLICATION pub FOR TABLE lefts");
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE PUBLICATION pub FOR TABLE lefts");
   btreemapped::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
@@ -105,7 +106,8 @@ TEST_CASE("a large transaction is visible all at once", "[G2]") {
 TEST_CASE("of a transaction only what survives its savepoints arrives", "[G2]") {
   test::Database database;
   database.exec(
-      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2), (3, 3);"
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2), (3, "
+      "3);"
       "CREATE PUBLICATION pub FOR TABLE lefts");
   btreemapped::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
@@ -137,7 +139,8 @@ TEST_CASE("a transaction that is rolled back changes nothing", "[G2]") {
 
 TEST_CASE("a prepared transaction is visible when it is committed, and not before", "[G2]") {
   test::Database database;
-  database.exec("CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE PUBLICATION pub FOR TABLE lefts");
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE PUBLICATION pub FOR TABLE lefts");
   btreemapped::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
@@ -189,14 +192,19 @@ TEST_CASE("a truncate that cascades empties all its tables in one commit", "[G2]
 TEST_CASE("an update with a moved key erases the old row", "[G2]") {
   test::Database database;
   database.exec(
-      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2), (3, 3);"
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2), (3, "
+      "3);"
       "CREATE PUBLICATION pub FOR TABLE lefts");
   btreemapped::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
   database.exec("UPDATE lefts SET id = 7 WHERE id = 1");
-  database.exec("DELETE FROM lefts WHERE id = 2; UPDATE lefts SET id = 2, amount = 33 WHERE id = 3; INSERT INTO lefts VALUES (3, 0)");
-  database.exec("UPDATE lefts SET id = 8 WHERE id = 7; UPDATE lefts SET id = 9 WHERE id = 8; UPDATE lefts SET amount = 99 WHERE id = 9");
+  database.exec(
+      "DELETE FROM lefts WHERE id = 2; UPDATE lefts SET id = 2, amount = 33 WHERE id = 3; INSERT INTO lefts VALUES (3, "
+      "0)");
+  database.exec(
+      "UPDATE lefts SET id = 8 WHERE id = 7; UPDATE lefts SET id = 9 WHERE id = 8; UPDATE lefts SET amount = 99 WHERE "
+      "id = 9");
   database.catch_up(replicator);
   CHECK(lefts.to_vector() == std::vector<Account>{{2, 33}, {3, 0}, {9, 99}});
 }
@@ -222,7 +230,8 @@ TEST_CASE("keys that a deferrable constraint lets swap and shift lose no row", "
   // Two rows of one key for a while, one of which is changed before it moves on.
   database.exec(
       "BEGIN; UPDATE lefts SET id = 3 WHERE amount = 20; UPDATE lefts SET amount = 11 WHERE amount = 10;"
-      "UPDATE lefts SET id = 2 WHERE amount = 11; INSERT INTO lefts VALUES (6, 60); DELETE FROM lefts WHERE amount = 50; COMMIT");
+      "UPDATE lefts SET id = 2 WHERE amount = 11; INSERT INTO lefts VALUES (6, 60); DELETE FROM lefts WHERE amount = "
+      "50; COMMIT");
   database.catch_up(replicator);
   CHECK(lefts.to_vector() == std::vector<Account>{{2, 11}, {3, 20}, {4, 30}, {5, 40}, {6, 60}});
 }
@@ -301,12 +310,14 @@ TEST_CASE("children of an inherited table are not mixed into it", "[G2]") {
   test::Database database;
   database.exec(
       "CREATE TABLE accounts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE TABLE child () INHERITS (accounts);"
-      "ALTER TABLE child ADD PRIMARY KEY (id); INSERT INTO accounts VALUES (1, 1); INSERT INTO child VALUES (1, 2), (3, 3);"
+      "ALTER TABLE child ADD PRIMARY KEY (id); INSERT INTO accounts VALUES (1, 1); INSERT INTO child VALUES (1, 2), "
+      "(3, 3);"
       "CREATE PUBLICATION pub FOR TABLE accounts");
   btreemapped::Replicator replicator(database.options());
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
-  database.exec("INSERT INTO child VALUES (4, 4); INSERT INTO accounts VALUES (5, 5); UPDATE accounts SET amount = amount + 1");
+  database.exec(
+      "INSERT INTO child VALUES (4, 4); INSERT INTO accounts VALUES (5, 5); UPDATE accounts SET amount = amount + 1");
   database.catch_up(replicator);
   CHECK(accounts.to_vector() == std::vector<Account>{{1, 2}, {5, 6}});
 }
@@ -324,9 +335,12 @@ TEST_CASE("tables that nobody asked for are ignored, whatever happens to them", 
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO other VALUES (1, 'good'); INSERT INTO accounts VALUES (2, 2); TRUNCATE other");
-  database.exec("ALTER TABLE other ADD COLUMN more text; CREATE TABLE third (id int PRIMARY KEY); INSERT INTO third VALUES (1)");
-  database.exec("UPDATE accounts SET amount = 3 WHERE id = 1; INSERT INTO other VALUES (5, NULL, 'x'); DROP TABLE third");
-  database.exec("SELECT pg_logical_emit_message(true, 'prefix', 'content'), pg_logical_emit_message(false, 'prefix', 'content')");
+  database.exec(
+      "ALTER TABLE other ADD COLUMN more text; CREATE TABLE third (id int PRIMARY KEY); INSERT INTO third VALUES (1)");
+  database.exec(
+      "UPDATE accounts SET amount = 3 WHERE id = 1; INSERT INTO other VALUES (5, NULL, 'x'); DROP TABLE third");
+  database.exec(
+      "SELECT pg_logical_emit_message(true, 'prefix', 'content'), pg_logical_emit_message(false, 'prefix', 'content')");
   database.catch_up(replicator);
   CHECK(accounts.to_vector() == std::vector<Account>{{1, 3}, {2, 2}});
   CHECK(replicator.status().reconnects == 0);
@@ -337,7 +351,8 @@ TEST_CASE("a failed table is StaleError together with others, unless that is all
   test::Database database;
   database.exec(
       "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint); CREATE TABLE rights (id int PRIMARY KEY, amount bigint);"
-      "INSERT INTO lefts VALUES (1, 1); INSERT INTO rights VALUES (1, 1); CREATE PUBLICATION pub FOR TABLE lefts, rights");
+      "INSERT INTO lefts VALUES (1, 1); INSERT INTO rights VALUES (1, 1); CREATE PUBLICATION pub FOR TABLE lefts, "
+      "rights");
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();

@@ -27,6 +27,7 @@
 #include "model/writer.hpp"
 #include "support/database.hpp"
 #include "support/event_log.hpp"
+#include "support/libpqxx_leak.hpp"
 #include "support/threads.hpp"
 
 // A model of three tables under everything that SQL does to rows: SQL sessions change them at random, readers check what

@@ -28,9 +28,7 @@ class Database {
   /// `clauses` go to CREATE DATABASE, `server` is a connection string.
   explicit Database(const std::string& clauses = {}, const std::string& server = server_dsn(),
                     const std::string& name = new_name())
-      : name_(name),
-        server_(server),
-        dsn_(with_parts(server, {{"dbname", name_}})) {
+      : name_(name), server_(server), dsn_(with_parts(server, {{"dbname", name_}})) {
     administrator_.emplace(server_);
     administrator_->exec("CREATE DATABASE " + name_ + " TEMPLATE template0 " + clauses);
     session_.emplace(dsn_);
@@ -84,15 +82,17 @@ class Database {
     const btreemapped::Lsn target = position();
     if (replicator.wait_for(target, patience)) return;
     const btreemapped::Status status = replicator.status();
-    throw std::runtime_error("the replicas are at " + to_string(status.applied) + " and not at " + to_string(target) + ", " +
-                             std::string{to_string(status.state)} + ": " + status.last_error);
+    throw std::runtime_error("the replicas are at " + to_string(status.applied) + " and not at " + to_string(target) +
+                             ", " + std::string{to_string(status.state)} + ": " + status.last_error);
   }
 
   /// Ends the sessions of this database for which a condition on pg_stat_activity holds; returns how many, when they
   /// have ended.
   int end_sessions(const std::string& condition) {
-    return std::stoi(administrator_->value("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity"
-                                           " WHERE datname = '" + name_ + "' AND " + condition));
+    return std::stoi(
+        administrator_->value("SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity"
+                              " WHERE datname = '" +
+                              name_ + "' AND " + condition));
   }
 
  private:

@@ -31,7 +31,8 @@ class EventLog {
 
   /// The nth event of a kind (and table), counted from 1, when it has come.
   /// Throws: when it does not come in time.
-  [[nodiscard]] btreemapped::Event wait_for(btreemapped::EventKind kind, std::size_t nth = 1, std::string_view table = {}) const {
+  [[nodiscard]] btreemapped::Event wait_for(btreemapped::EventKind kind, std::size_t nth = 1,
+                                            std::string_view table = {}) const {
     std::unique_lock lock(shared_->mutex);
     std::size_t place = 0;
     const bool found = shared_->changed.wait_for(lock, patience, [&] {
@@ -42,9 +43,11 @@ class EventLog {
     });
     if (!found) {
       std::string all;
-      for (const btreemapped::Event& event : shared_->events)
-        all += "\n  " + std::string{to_string(event.kind)} + " " + event.table + ": " + event.message;
-      throw std::runtime_error("event '" + std::string{to_string(kind)} + "' has not come; there were:" + all);
+      for (std::size_t i = shared_->events.size() - std::min<std::size_t>(shared_->events.size(), 20);
+           i < shared_->events.size(); ++i)
+        all += "\n  " + std::string{to_string(shared_->events[i].kind)} + " " + shared_->events[i].table + ": " +
+               shared_->events[i].message;
+      throw std::runtime_error("event '" + std::string{to_string(kind)} + "' has not come; the last were:" + all);
     }
     return shared_->events[place];
   }

@@ -66,10 +66,9 @@ class Listener {
   [[nodiscard]] int socket() const noexcept { return socket_.get(); }
   /// The connection string with this port in the place of its server.
   [[nodiscard]] std::string instead_of(const std::string& dsn) const {
-    return with_parts(dsn, {{"host", "127.0.0.1"},
-                            {"port", std::to_string(port_)},
-                            {"sslmode", "disable"},
-                            {"gssencmode", "disable"}});
+    return with_parts(
+        dsn,
+        {{"host", "127.0.0.1"}, {"port", std::to_string(port_)}, {"sslmode", "disable"}, {"gssencmode", "disable"}});
   }
 
  private:
@@ -113,7 +112,8 @@ class Proxy {
   /// Throws: when no such statement comes in time.
   void wait_until_held() {
     std::unique_lock lock(mutex_);
-    if (!held_.wait_for(lock, patience, [&] { return holding_; })) throw std::runtime_error("nobody sent " + hold_text_);
+    if (!held_.wait_for(lock, patience, [&] { return holding_; }))
+      throw std::runtime_error("nobody sent " + hold_text_);
   }
 
   /// What was held goes on, and nothing will be held any more.
@@ -172,8 +172,11 @@ class Proxy {
         for (Link& link : links) {
           link.held = link.held && holding_;
           const bool flows = !frozen_ && !link.held && !link.ending;
-          fds.push_back({link.client.get(), events(flows && link.to_server.empty(), !frozen_ && !link.to_client.empty()), 0});
-          fds.push_back({link.server.get(), events(flows && link.to_client.empty(), !frozen_ && !link.held && !link.to_server.empty()), 0});
+          fds.push_back(
+              {link.client.get(), events(flows && link.to_server.empty(), !frozen_ && !link.to_client.empty()), 0});
+          fds.push_back({link.server.get(),
+                         events(flows && link.to_client.empty(), !frozen_ && !link.held && !link.to_server.empty()),
+                         0});
         }
       }
       ::poll(fds.data(), fds.size(), -1);
@@ -203,10 +206,8 @@ class Proxy {
     } else if ((client & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
       link.closed = true;  // nobody is there any more
     }
-    if ((server & POLLIN) != 0)
-      pass(link, link.server.get(), link.to_client);
-    else if ((server & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
-      link.ending = true;
+    if ((server & POLLIN) != 0) pass(link, link.server.get(), link.to_client);
+    else if ((server & (POLLRDHUP | POLLHUP | POLLERR)) != 0) link.ending = true;
     if ((client & POLLOUT) != 0) flush(link, link.client.get(), link.to_client);
     if ((server & POLLOUT) != 0) flush(link, link.server.get(), link.to_server);
     if (link.ending && link.to_client.empty()) link.closed = true;
@@ -215,23 +216,20 @@ class Proxy {
   static void pass(Link& link, int from, std::string& to) {
     std::array<char, 65'536> bytes{};
     const ssize_t size = ::recv(from, bytes.data(), bytes.size(), MSG_DONTWAIT);
-    if (size > 0)
-      to.append(bytes.data(), static_cast<std::size_t>(size));
-    else if (size == 0 || (errno != EAGAIN && errno != EINTR))
-      link.ending = true;
+    if (size > 0) to.append(bytes.data(), static_cast<std::size_t>(size));
+    else if (size == 0 || (errno != EAGAIN && errno != EINTR)) link.ending = true;
   }
 
   static void flush(Link& link, int to, std::string& bytes) {
     const ssize_t size = ::send(to, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (size >= 0)
-      bytes.erase(0, static_cast<std::size_t>(size));
-    else if (errno != EAGAIN && errno != EINTR)
-      link.closed = true;
+    if (size >= 0) bytes.erase(0, static_cast<std::size_t>(size));
+    else if (errno != EAGAIN && errno != EINTR) link.closed = true;
   }
 
   void look_for_text(Link& link) {
     const std::lock_guard lock(mutex_);
-    if (hold_text_.empty() || holding_ || link.to_server.find(hold_text_) == std::string::npos || --hold_after_ > 0) return;
+    if (hold_text_.empty() || holding_ || link.to_server.find(hold_text_) == std::string::npos || --hold_after_ > 0)
+      return;
     link.held = holding_ = true;
     held_.notify_all();
   }

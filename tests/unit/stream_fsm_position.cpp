@@ -101,6 +101,7 @@ TEST_CASE("a transaction is acknowledged by the end of its commit, at once", "[f
 
 TEST_CASE("a transaction that is not yet visible is not acknowledged", "[fsm]") {
   FsmScript script = publishing();
+  CHECK(script.fsm.received() == Lsn{0x2030});
   for (int minute = 0; minute < 10; ++minute) {
     script.fsm.drained();
     for (auto action = script.next(); action.step != Step::publish; action = script.next()) {

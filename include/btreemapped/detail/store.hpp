@@ -73,7 +73,9 @@ class Store {
     for (Table* const table : commit.detached) detach(*table);
     for (Table* const table : commit.rejoined) table->set_live();
     sequence_.fetch_add(1, std::memory_order_release);
-    move_to(commit.end_lsn);
+    // A copy says where it is, also when it comes from a server that is not as far as the one before.
+    if (commit.rejoined.empty()) move_to(commit.end_lsn);
+    else lsn_.store(commit.end_lsn.value(), std::memory_order_seq_cst);
     publishing_ = false;
     lock_.unlock();
     tell_waiters();

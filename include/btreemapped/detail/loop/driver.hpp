@@ -198,6 +198,7 @@ class Driver {
   void publish_copy(Time until) {
     if (!store_->publish(*pending_, until, stop_)) return;
     for (Table* const table : pending_->rejoined) health_.heal(*table);
+    board_.received.store(pending_->end_lsn.value(), std::memory_order_relaxed);
     pending_.reset();
     fsm_.published(Clock::now());
   }
