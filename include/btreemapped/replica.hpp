@@ -163,8 +163,8 @@ class Replica {
   [[nodiscard]] guard_type read() const { return guard_type(*table_); }
 
   [[nodiscard]] TableState state() const noexcept { return table_->state(); }
-  /// Every commit of the source before this position is in the replica. It goes back only when, after a lost connection,
-  /// the address leads to another server, or to one that lags behind.
+  /// Every commit of the source before this position is in the replica. It goes back only when, after a lost
+  /// connection, the address leads to another server, or to one that lags behind.
   [[nodiscard]] Lsn lsn() const noexcept {
     const Lsn detached = table_->detached_at();
     return detached ? detached : table_->store().lsn();

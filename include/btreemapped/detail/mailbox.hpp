@@ -39,7 +39,8 @@ class Mailbox {
     [[maybe_unused]] const auto written = ::write(fd_, &one, sizeof one);
   }
 
-  /// Runs what has come, in order. One load when nothing has. What a letter throws is thrown, and those behind it wait on.
+  /// Runs what has come, in order. One load when nothing has. What a letter throws is thrown, and those behind it
+  /// wait on.
   void open() {
     for (std::size_t left = waiting_.load(std::memory_order_acquire); left != 0; --left) take_first()();
   }

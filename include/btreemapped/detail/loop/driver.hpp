@@ -287,8 +287,8 @@ class Driver {
   /// What must not wait for the stream or for readers.
   void look_aside(Time now) {
     // A server that shuts down ends idle sessions at once, but a walsender only when all is sent and acknowledged:
-    // waiting for that would hold it up, and with a temporary slot it would be for nothing. The watch finds out what the
-    // word on the control session is, and fails if there is no server any more.
+    // waiting for that would hold it up, and with a temporary slot it would be for nothing. The watch finds out what
+    // the word on the control session is, and fails if there is no server any more.
     if (!watching_ && now >= look_aside_at_) {
       look_aside_at_ = now + side_look_interval;
       pollfd control{runner_.attempt().control_socket(), POLLIN, 0};

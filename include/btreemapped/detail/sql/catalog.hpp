@@ -74,8 +74,8 @@ struct TableQueries {
 
   TableQueries(std::span<const TableName> names, std::span<const std::string> publication_names) {
     const std::string start = table_expressions(names);
-    // Listed are a table, those that it is a partition of, and its own partitions. The view pg_publication_tables is not
-    // used: it works out the columns of every table of a publication, 2 s for two of 5,000 tables.
+    // Listed are a table, those that it is a partition of, and its own partitions. The view pg_publication_tables is
+    // not used: it works out the columns of every table of a publication, 2 s for two of 5,000 tables.
     const std::string listed = R"sql(,
 listed AS MATERIALIZED (
   SELECT g.relid AS oid, p.pubname, p.pubviaroot, pg_catalog.pg_get_expr(g.qual, g.relid) AS rowfilter,
