@@ -107,7 +107,6 @@ class Driver {
   static constexpr std::chrono::seconds name_patience{30};
 
   // What the state machine asks for.
-
   bool perform(const Action& action, Time now) {
     switch (action.step) {
       case Step::connect: connect(); return true;
@@ -270,7 +269,6 @@ class Driver {
   }
 
   // Work beside the steps.
-
   void ask_for_blockers() {
     ask_for_blockers_at_ = Clock::now() + blocker_interval;
     runner_.on_control(&Attempt::who_blocks, [this](const std::string& blockers) {
@@ -315,7 +313,6 @@ class Driver {
   }
 
   // Failures.
-
   static void require(Errc error) {
     if (error == Errc::ok) return;
     throw ProtocolError("btreemapped: the replication stream makes no sense: " + std::string(v0::describe(error)),
