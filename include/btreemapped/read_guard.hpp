@@ -168,10 +168,7 @@ class [[nodiscard]] ReadGuard {
   Rows range8(const Probes&... probes) const&& = delete;
 
   /// Every commit of the source before this position is in these rows.
-  [[nodiscard]] Lsn lsn() const noexcept {
-    const Lsn detached = table_.detached_at();
-    return detached ? detached : table_.store().lsn();
-  }
+  [[nodiscard]] Lsn lsn() const noexcept { return table_.lsn(); }
   /// The number of commits that the Replicator has published.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return table_.store().sequence(); }
 

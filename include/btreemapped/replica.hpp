@@ -165,10 +165,7 @@ class Replica {
   [[nodiscard]] TableState state() const noexcept { return table_->state(); }
   /// Every commit of the source before this position is in the replica. It goes back only when, after a lost
   /// connection, the address leads to another server, or to one that lags behind.
-  [[nodiscard]] Lsn lsn() const noexcept {
-    const Lsn detached = table_->detached_at();
-    return detached ? detached : table_->store().lsn();
-  }
+  [[nodiscard]] Lsn lsn() const noexcept { return table_->lsn(); }
   /// The number of commits that the Replicator has published. Grows with every visible change.
   [[nodiscard]] std::uint64_t sequence() const noexcept { return table_->store().sequence(); }
   /// How long the replica has not been following its table; zero while it is live.

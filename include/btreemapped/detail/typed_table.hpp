@@ -14,6 +14,7 @@
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/typed_delta.hpp>
+#include <btreemapped/lsn.hpp>
 #include <btreemapped/row.hpp>
 
 namespace btreemapped {
@@ -30,6 +31,12 @@ class TypedTable final : public Table {
   TypedTable(const Store& store, TableName name) : Table(std::move(name), make_needs()), store_(store) {}
 
   [[nodiscard]] const Store& store() const noexcept { return store_; }
+  /// Every commit of the source before this position is in the rows.
+  [[nodiscard]] Lsn lsn() const noexcept {
+    const Lsn visible = store_.lsn();  // first: a table that stops meanwhile must not tell how far the others are
+    const Lsn stopped = detached_at();
+    return stopped ? stopped : visible;
+  }
   /// Blocks and locks: inside a read only.
   [[nodiscard]] const Map& rows() const noexcept { return rows_; }
 
