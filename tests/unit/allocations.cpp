@@ -41,6 +41,10 @@ void* or_throw(void* memory) {
 
 }  // namespace
 
+#if defined(__GNUC__) && !defined(__clang__)
+// Where GCC inlines only one of a pair, it takes the pair for a mismatch.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
 // All of them: a sanitizer's own would not fit those that are replaced.
 using Alignment = std::align_val_t;
 void* operator new(std::size_t size) { return or_throw(allocate(size)); }

@@ -65,7 +65,6 @@ class ReadLock {
   ReadLock& operator=(const ReadLock&) = delete;
 
   ~ReadLock() {
-    if (fork_.in_child()) return;  // another thread of the parent may have held the mutex when it forked
     const std::lock_guard guard(list_->mutex);
     if (next_ != nullptr) next_->previous_ = previous_;
     (previous_ != nullptr ? previous_->next_ : list_->first) = next_;
