@@ -371,30 +371,6 @@ TEST_CASE("stop() is prompt inside a read that the applier waits for", "[G7][G8]
   CHECK(items.get(1)->name == "n1");
 }
 
-TEST_CASE("stop() is prompt while a new copy waits for a reader", "[G7][G8]") {
-  test::Database database;
-  make_items(database);
-  btreemapped::Replicator replicator(database.options());
-  const auto items = replicator.add_replica<Item, 1>("items");
-  test::start_and_sync(replicator);
-  std::chrono::milliseconds took{};
-  {
-    const auto guard = items.read();
-    database.exec("UPDATE items SET name = 'x'");
-    database.end_sessions("backend_type = 'walsender'");
-    REQUIRE(test::eventually([&] {
-      const btreemapped::Status status = replicator.status();
-      return status.reconnects == 1 && status.state == ReplicatorState::copying && status.tables[0].copied_rows == 10 &&
-             database.value(
-                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle'"
-                 " AND query = 'COMMIT' AND application_name = 'btreemapped'") == "1";
-    }));
-    took = time_to_stop(replicator);
-    CHECK(guard.find(1)->name == "n1");
-  }
-  CHECK(took < prompt);
-}
-
 TEST_CASE("a Replicator can be destroyed inside a read of its replica", "[G7][G8]") {
   test::Database database;
   make_items(database);

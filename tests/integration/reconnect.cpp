@@ -240,32 +240,6 @@ TEST_CASE("a connection that falls silent is given up", "[G3][G5]") {
   CHECK(accounts.to_vector() == table(database));
 }
 
-TEST_CASE("time limits that the database sets by default do not end our sessions", "[G3]") {
-  test::Database database;
-  make_accounts(database);
-  database.exec("INSERT INTO accounts SELECT id, id FROM generate_series(1000, 200000) id");
-  for (const std::string limit : {"statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"})
-    database.exec("ALTER DATABASE " + database.name() + " SET " + limit + " = '80ms'");
-  database.exec("ALTER DATABASE " + database.name() + " SET wal_sender_timeout = '300ms'");
-  test::EventLog log;
-  btreemapped::Options options = database.options();
-  options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
-  const auto accounts = replicator.add_replica<Account, 1>("accounts");
-  test::start_and_sync(replicator);
-  const std::string since = database.value("SELECT clock_timestamp()");
-  REQUIRE(test::eventually([&] {
-    return database.value(
-               "SELECT count(*) FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid"
-               " WHERE database = current_database() AND reply_time > timestamptz '" +
-               since + "' + interval '300 ms'") == "1";
-  }));
-  database.exec("DELETE FROM accounts WHERE id > 1000");
-  database.catch_up(replicator);
-  CHECK(accounts.size() == 201);
-  CHECK(log.count(EventKind::stale) + log.count(EventKind::retrying) == 0);
-}
-
 TEST_CASE("a lost connection during the copy starts the copy again", "[G3]") {
   test::Database database;
   make_accounts(database);

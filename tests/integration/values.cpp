@@ -187,12 +187,6 @@ TEST_CASE("text, from the empty one to letters of all alphabets", "[values]") {
   round_trip<std::string>(database, "name", {{"'a name'", "a name"}});
 }
 
-TEST_CASE("text of a database that is not in UTF-8", "[values]") {
-  test::Database database("ENCODING 'LATIN1' LOCALE 'C'");
-  database.exec("SET client_encoding = 'UTF8'");
-  round_trip<std::string>(database, "text", {{"chr(228) || ' \u00df'", "\u00e4 \u00df"}});
-}
-
 TEST_CASE("bytea values", "[values]") {
   UnfriendlyDatabase database;
   round_trip<std::vector<std::byte>>(database, "bytea",

@@ -322,29 +322,6 @@ TEST_CASE("children of an inherited table are not mixed into it", "[G2]") {
   CHECK(accounts.to_vector() == std::vector<Account>{{1, 2}, {5, 6}});
 }
 
-TEST_CASE("a transaction over many tables is one commit", "[G2]") {
-  test::Database database;
-  constexpr int tables = 40;
-  std::string insert;
-  for (int i = 0; i < tables; ++i) {
-    const std::string name = "accounts" + std::to_string(i);
-    database.exec("CREATE TABLE " + name + " (id int PRIMARY KEY, amount bigint NOT NULL)");
-    insert += "INSERT INTO " + name + " VALUES (1, " + std::to_string(i) + "); ";
-  }
-  database.exec("CREATE PUBLICATION pub FOR ALL TABLES");
-  btreemapped::Replicator replicator(database.options());
-  std::vector<btreemapped::Replica<Account, 1>> replicas;
-  for (int i = 0; i < tables; ++i)
-    replicas.push_back(replicator.add_replica<Account, 1>("accounts" + std::to_string(i)));
-  test::start_and_sync(replicator);
-  const std::uint64_t before = replicas[0].sequence();
-  database.exec(insert);
-  database.catch_up(replicator);
-  CHECK(replicas[0].sequence() == before + 1);
-  for (int i = 0; i < tables; ++i)
-    CHECK(replicas[static_cast<std::size_t>(i)].to_vector() == std::vector<Account>{{1, i}});
-}
-
 TEST_CASE("tables that nobody asked for are ignored, whatever happens to them", "[G2][G4]") {
   test::Database database;
   database.exec(
