@@ -11,7 +11,7 @@
 #include <string_view>
 #include <system_error>
 
-#include <btreemapped/detail/integer.hpp>
+#include <btreemapped/detail/codec/integer.hpp>
 
 namespace btreemapped {
 inline namespace v0 {

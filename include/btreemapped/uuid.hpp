@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-#include <btreemapped/detail/hex.hpp>
+#include <btreemapped/detail/codec/hex.hpp>
 
 namespace btreemapped {
 inline namespace v0 {

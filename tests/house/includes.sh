@@ -12,19 +12,19 @@ fail() {
   failures=$((failures + 1))
 }
 
-# room HEADER: its number. A header of detail that no earlier line names belongs to the loop.
+# room HEADER: its number.
 room() {
   case ${1#btreemapped/} in
     version.hpp | error.hpp | lsn.hpp | state.hpp) echo 0 ;;
     detail/shape.hpp | detail/table_name.hpp | detail/fork.hpp) echo 0 ;;
     detail/wire/*.hpp) echo 1 ;;
-    detail/reflect.hpp | codec.hpp | codec/*.hpp | numeric.hpp | uuid.hpp) echo 2 ;;
-    detail/builtin_oid.hpp | detail/hex.hpp | detail/integer.hpp | detail/iso_time.hpp) echo 2 ;;
+    detail/reflect.hpp | codec.hpp | codec/*.hpp | detail/codec/*.hpp | numeric.hpp | uuid.hpp) echo 2 ;;
     row.hpp | detail/key_less.hpp | detail/probe.hpp | detail/column_map.hpp) echo 3 ;;
     range.hpp | change.hpp | replica.hpp | read_guard.hpp | detail/table.hpp | detail/store.hpp) echo 4 ;;
-    detail/typed_*.hpp | detail/row_*.hpp | detail/read_*.hpp | detail/key_search.hpp) echo 4 ;;
+    detail/typed_*.hpp | detail/row_*.hpp | detail/read_*.hpp) echo 4 ;;
+    detail/key_search.hpp | detail/transaction.hpp) echo 4 ;;
     detail/interrupt.hpp | detail/pq/*.hpp | detail/sql/*.hpp) echo 5 ;;
-    options.hpp | status.hpp | preflight.hpp | replicator.hpp | detail/*.hpp) echo 6 ;;
+    options.hpp | status.hpp | preflight.hpp | replicator.hpp | detail/loop/*.hpp) echo 6 ;;
     pqxx.hpp) echo 7 ;; # opt-in, for users who hold a libpqxx connection
     btreemapped.hpp) echo 8 ;;
     *) echo none ;;

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include <btreemapped/detail/stream_fsm.hpp>
+#include <btreemapped/detail/loop/stream_fsm.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 

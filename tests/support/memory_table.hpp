@@ -11,7 +11,7 @@
 #include <vector>
 
 #include <btreemapped/change.hpp>
-#include <btreemapped/detail/builtin_oid.hpp>
+#include <btreemapped/detail/codec/builtin_oid.hpp>
 #include <btreemapped/detail/column_map.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/store.hpp>

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include <btreemapped/codec.hpp>
-#include <btreemapped/detail/builtin_oid.hpp>
-#include <btreemapped/detail/hex.hpp>
+#include <btreemapped/detail/codec/builtin_oid.hpp>
+#include <btreemapped/detail/codec/hex.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
 

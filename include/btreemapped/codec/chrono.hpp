@@ -5,8 +5,8 @@
 #include <string_view>
 
 #include <btreemapped/codec.hpp>
-#include <btreemapped/detail/builtin_oid.hpp>
-#include <btreemapped/detail/iso_time.hpp>
+#include <btreemapped/detail/codec/builtin_oid.hpp>
+#include <btreemapped/detail/codec/iso_time.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
 

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include <btreemapped/codec.hpp>
-#include <btreemapped/detail/builtin_oid.hpp>
+#include <btreemapped/detail/codec/builtin_oid.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/numeric.hpp>

@@ -8,8 +8,8 @@
 #include <type_traits>
 
 #include <btreemapped/codec.hpp>
-#include <btreemapped/detail/builtin_oid.hpp>
-#include <btreemapped/detail/integer.hpp>
+#include <btreemapped/detail/codec/builtin_oid.hpp>
+#include <btreemapped/detail/codec/integer.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
 

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include <btreemapped/codec.hpp>
-#include <btreemapped/detail/builtin_oid.hpp>
+#include <btreemapped/detail/codec/builtin_oid.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/uuid.hpp>

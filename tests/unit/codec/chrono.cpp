@@ -7,7 +7,7 @@
 
 #include <btreemapped/codec.hpp>
 #include <btreemapped/codec/chrono.hpp>
-#include <btreemapped/detail/iso_time.hpp>
+#include <btreemapped/detail/codec/iso_time.hpp>
 #include <btreemapped/error.hpp>
 
 #include "decode.hpp"

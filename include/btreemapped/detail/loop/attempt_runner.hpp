@@ -7,9 +7,9 @@
 #include <type_traits>
 #include <utility>
 
-#include <btreemapped/detail/attempt.hpp>
-#include <btreemapped/detail/mailbox.hpp>
-#include <btreemapped/detail/worker.hpp>
+#include <btreemapped/detail/loop/attempt.hpp>
+#include <btreemapped/detail/loop/mailbox.hpp>
+#include <btreemapped/detail/loop/worker.hpp>
 
 namespace btreemapped {
 inline namespace v0 {

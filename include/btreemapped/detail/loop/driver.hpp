@@ -18,14 +18,14 @@
 #include <unistd.h>
 
 #include <btreemapped/change.hpp>
-#include <btreemapped/detail/attempt.hpp>
+#include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/mailbox.hpp>
+#include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
+#include <btreemapped/detail/loop/stream_fsm.hpp>
 #include <btreemapped/detail/loop/table_health.hpp>
-#include <btreemapped/detail/mailbox.hpp>
-#include <btreemapped/detail/notifier.hpp>
 #include <btreemapped/detail/store.hpp>
-#include <btreemapped/detail/stream_fsm.hpp>
 #include <btreemapped/detail/transaction.hpp>
 #include <btreemapped/detail/wire/frame.hpp>
 #include <btreemapped/error.hpp>

@@ -16,13 +16,13 @@
 
 #include <btreemapped/detail/fork.hpp>
 #include <btreemapped/detail/loop/driver.hpp>
+#include <btreemapped/detail/loop/mailbox.hpp>
+#include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
-#include <btreemapped/detail/mailbox.hpp>
-#include <btreemapped/detail/notifier.hpp>
+#include <btreemapped/detail/loop/thread.hpp>
 #include <btreemapped/detail/pq/stream.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
-#include <btreemapped/detail/thread.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/options.hpp>

@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
-#include <btreemapped/detail/heal_timer.hpp>
+#include <btreemapped/detail/loop/heal_timer.hpp>
+#include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
-#include <btreemapped/detail/notifier.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>

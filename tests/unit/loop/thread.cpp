@@ -14,7 +14,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <btreemapped/detail/thread.hpp>
+#include <btreemapped/detail/loop/thread.hpp>
 
 #include <support/threads.hpp>
 

@@ -8,7 +8,7 @@
 #include <mutex>
 #include <utility>
 
-#include <btreemapped/detail/thread.hpp>
+#include <btreemapped/detail/loop/thread.hpp>
 
 namespace btreemapped {
 inline namespace v0 {

@@ -11,7 +11,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <btreemapped/detail/notifier.hpp>
+#include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/status.hpp>
 

@@ -9,7 +9,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <btreemapped/detail/stream_fsm.hpp>
+#include <btreemapped/detail/loop/stream_fsm.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 

@@ -12,7 +12,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <btreemapped/detail/mailbox.hpp>
+#include <btreemapped/detail/loop/mailbox.hpp>
 
 #include <support/threads.hpp>
 

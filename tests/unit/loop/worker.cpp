@@ -15,7 +15,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <btreemapped/detail/worker.hpp>
+#include <btreemapped/detail/loop/worker.hpp>
 
 #include <support/threads.hpp>
 

@@ -2,7 +2,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <btreemapped/detail/heal_timer.hpp>
+#include <btreemapped/detail/loop/heal_timer.hpp>
 
 namespace {
 
