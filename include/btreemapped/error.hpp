@@ -65,6 +65,7 @@ struct ErrorContext {
 /// The base of all that the library throws, except std::bad_alloc and what user callbacks throw.
 class Error : public std::runtime_error {
  public:
+  /// `message` says what, where and the next step; never a cell's value or a password.
   explicit Error(const std::string& message, ErrorContext context = {})
       : std::runtime_error(message), context_(std::move(context)) {}
 
@@ -72,7 +73,9 @@ class Error : public std::runtime_error {
   [[nodiscard]] const std::string& sqlstate() const noexcept { return context_.sqlstate; }
   /// "schema.table", or empty.
   [[nodiscard]] const std::string& table() const noexcept { return context_.table; }
+  /// The column's name, or empty.
   [[nodiscard]] const std::string& column() const noexcept { return context_.column; }
+  /// The position in the server's log that it is about, where there is one.
   [[nodiscard]] std::optional<Lsn> lsn() const noexcept { return context_.lsn; }
   /// True when the same attempt may succeed later without anybody's help.
   [[nodiscard]] bool retryable() const noexcept { return context_.retryable; }

@@ -17,7 +17,9 @@ inline namespace v0 {
 /// Source: https://www.postgresql.org/docs/current/datatype-pg-lsn.html
 class Lsn {
  public:
+  /// The zero position, "none".
   constexpr Lsn() noexcept = default;
+  /// The position that is this number of bytes.
   constexpr explicit Lsn(std::uint64_t position) noexcept : position_(position) {}
 
   /// The position as a number of bytes.

@@ -89,6 +89,7 @@ class Numeric {
   /// Zero, which a moved-from value is too.
   Numeric() noexcept = default;
 
+  /// An integer, with scale 0.
   explicit Numeric(detail::integer auto value) {
     char buffer[std::numeric_limits<decltype(value)>::digits10 + 3];
     text_.assign(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
@@ -107,8 +108,11 @@ class Numeric {
   /// Lifetime: a view of this object.
   [[nodiscard]] std::string_view text() const noexcept { return text_.empty() ? std::string_view("0") : text_; }
 
+  /// Is it NaN?
   [[nodiscard]] bool is_nan() const noexcept { return kind() == Kind::nan; }
+  /// Is it a number, neither NaN nor infinite?
   [[nodiscard]] bool is_finite() const noexcept { return kind() == Kind::finite; }
+  /// Is it Infinity or -Infinity?
   [[nodiscard]] bool is_infinite() const noexcept { return kind() == Kind::infinity || kind() == Kind::minus_infinity; }
 
   /// The number of digits after the point: 2 for 1.10.

@@ -29,6 +29,7 @@ struct Options {
   std::chrono::milliseconds lock_timeout{10'000};
   /// The pause before the first new attempt after a lost connection; it doubles with each failure.
   std::chrono::milliseconds shortest_backoff{100};
+  /// The longest pause between two attempts.
   std::chrono::milliseconds longest_backoff{15'000};
   /// How often the catalog is compared with what was copied: the longest time for which a schema change that the
   /// stream does not show can go unnoticed.

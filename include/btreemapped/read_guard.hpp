@@ -58,6 +58,7 @@ class [[nodiscard]] ReadGuard {
   using Key = typename Table::Key;
 
  public:
+  /// What range1, range2, … give: a view of const Row&, bidirectional.
   using Rows = detail::RowRange<Row, typename Map::const_iterator>;
   using Iterator = typename Rows::Iterator;
 
@@ -73,10 +74,13 @@ class [[nodiscard]] ReadGuard {
   ReadGuard& operator=(const ReadGuard&) = delete;
   ~ReadGuard() = default;
 
+  /// The number of rows.
   [[nodiscard]] std::size_t size() const noexcept { return table_.rows().size(); }
+  /// Is there no row?
   [[nodiscard]] bool empty() const noexcept { return table_.rows().empty(); }
 
   /// All rows in key order.
+  /// Lifetime: iterators and rows live as long as the guard, as with find and rangeN.
   [[nodiscard]] Iterator begin() const& { return Iterator(table_.rows().begin()); }
   [[nodiscard]] Iterator end() const& { return Iterator(table_.rows().end()); }
   Iterator begin() const&& = delete;
@@ -93,6 +97,8 @@ class [[nodiscard]] ReadGuard {
   template <class... Probes>
   const Row* find(const Probes&... probes) const&& = delete;
 
+  /// Is there a row with this key?
+  /// Complexity: O(log size), no allocation.
   template <class... Probes>
   [[nodiscard]] bool contains(const Probes&... probes) const {
     detail::check_whole_key<Key, Probes...>();

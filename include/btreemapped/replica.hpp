@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <tuple>
@@ -37,7 +38,9 @@ class Replica {
 
  public:
   using row_type = Row;
+  /// The key as a tuple of the key fields, which key_of makes of a row.
   using key_type = typename Model::key_type;
+  /// What read() gives.
   using guard_type = ReadGuard<Row, Arity>;
 
   /// Made by Replicator::add_replica.
@@ -69,11 +72,11 @@ class Replica {
       const guard_type guard = read();
       const Row* const row = guard.find(std::get<Index>(arguments)...);
       if constexpr (std::is_void_v<Result>) {
-        if (row != nullptr) f(*row);
+        if (row != nullptr) std::invoke(f, *row);
         return row != nullptr;
       } else {
         using Value = std::remove_cvref_t<Result>;
-        return row == nullptr ? std::optional<Value>() : std::optional<Value>(f(*row));
+        return row == nullptr ? std::optional<Value>() : std::optional<Value>(std::invoke(f, *row));
       }
     }(std::make_index_sequence<sizeof...(Arguments) - 1>{});
   }
@@ -85,10 +88,13 @@ class Replica {
     return read().contains(key...);
   }
 
+  /// The number of rows.
   [[nodiscard]] std::size_t size() const { return read().size(); }
+  /// Is there no row?
   [[nodiscard]] bool empty() const { return read().empty(); }
 
   /// Calls f(const Row&) for every row in key order, until it returns false. f returns void or exactly bool.
+  /// Complexity: O(size), no allocation.
   template <class Function>
   void for_each(Function&& f) const {
     const guard_type guard = read();
@@ -149,6 +155,7 @@ class Replica {
   }
 
   /// Copies of all rows in key order.
+  /// Complexity: O(size); allocates for the copies.
   [[nodiscard]] std::vector<Row> to_vector() const {
     static_assert(std::is_copy_constructible_v<Row>,
                   "btreemapped: a move-only row has no to_vector(); use for_each(f)");
@@ -160,8 +167,11 @@ class Replica {
   }
 
   /// Several reads at one commit.
+  /// Throws: NotReadyError before the first complete copy; UsageError in a forked child.
+  /// Lifetime: what is read through the guard lives as long as the guard; commits wait until it is gone.
   [[nodiscard]] guard_type read() const { return guard_type(*table_); }
 
+  /// What the rows are worth now: pending, live, stale or failed.
   [[nodiscard]] TableState state() const noexcept { return table_->state(); }
   /// Every commit of the source before this position is in the replica. It goes back only when, after a lost
   /// connection, the address leads to another server, or to one that lags behind.
@@ -181,9 +191,9 @@ class Replica {
                     "btreemapped: a callback returns void, or exactly bool, where false stops");
       for (; first != last; ++first) {
         if constexpr (std::is_void_v<Result>) {
-          f(*first);
+          std::invoke(f, *first);
         } else {
-          if (!f(*first)) return;
+          if (!std::invoke(f, *first)) return;
         }
       }
     }
@@ -206,6 +216,7 @@ class Replica {
 
 /// Lets read() go on although a replica is not at the commit of the others.
 struct AllowStale {};
+/// read(allow_stale, a, b, …, f).
 inline constexpr AllowStale allow_stale{};
 
 namespace detail {

@@ -25,20 +25,24 @@ inline namespace v0 {
 /// Keeps replicas equal to their tables: copies them under one snapshot, then follows the server's stream of commits,
 /// and does so anew whenever the connection was lost. Add replicas, then start() or run() it, once.
 ///
-/// All members may be called from any thread. Reads go through the replicas and need no Replicator.
+/// All members may be called from any thread, but add_replica() only while no other member runs: it is part of setting
+/// up. Reads go through the replicas and need no Replicator.
 class Replicator {
  public:
+  /// Connects to nothing yet: that is what start() and run() do.
   explicit Replicator(Options options) : engine_(std::make_shared<detail::Engine>(std::move(options))) {}
 
   Replicator(const Replicator&) = delete;
   Replicator& operator=(const Replicator&) = delete;
 
   /// Stops. In a forked child it does nothing at all.
+  /// Blocks and locks: as stop().
   ~Replicator() { detail::Engine::leave(std::move(engine_)); }
 
   /// A replica of a table. `table` is "name", "schema.name" or, where a name holds a dot, "\"odd.schema\".name";
   /// without a schema it is the row's declared schema, or public. Names are taken as they are written.
-  /// Throws: UsageError after the start.
+  /// Throws: UsageError after the start, or for a name that cannot be read.
+  /// Lifetime: the replica outlives the Replicator.
   template <class Row, std::size_t Arity = detail::declared_arity_v<Row>>
   Replica<Row, Arity> add_replica(std::string_view table = detail::declared_table<Row>()) {
     using Table = detail::TypedTable<Row, Arity>;
@@ -69,6 +73,8 @@ class Replicator {
   [[nodiscard]] std::shared_future<void> synced() const { return engine_->synced(); }
 
   /// What it is doing, how far it is, and what went wrong last.
+  /// Throws: UsageError in a forked child.
+  /// Blocks and locks: as a read of a replica.
   [[nodiscard]] Status status() const { return engine_->status(); }
 
   /// Waits until every commit of the source before `lsn` is visible; false when the timeout comes first. For reading

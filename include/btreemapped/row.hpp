@@ -62,15 +62,16 @@ concept declares_key = requires {
 template <class T>
 concept declares_column_name = requires(std::string_view field) { std::string_view(T::column_name(field)); };
 
+// Not consteval: Clang 14 refuses an immediate function in a default argument.
 template <class Row>
-[[nodiscard]] consteval std::string_view declared_table() {
+[[nodiscard]] constexpr std::string_view declared_table() {
   if constexpr (declares_table<table_traits<Row>>) return table_traits<Row>::table;
   else if constexpr (declares_table<Row>) return Row::table;
   else return {};
 }
 
 template <class Row>
-[[nodiscard]] consteval std::string_view declared_schema() {
+[[nodiscard]] constexpr std::string_view declared_schema() {
   if constexpr (declares_schema<table_traits<Row>>) return table_traits<Row>::schema;
   else if constexpr (declares_schema<Row>) return Row::schema;
   else return {};
@@ -196,16 +197,17 @@ struct RowModel : key_model<Row, key_indices_t<Row, Arity>> {
 
 }  // namespace detail
 
-/// The key of a row as the replica's map holds it.
-template <std::size_t Arity, class Row>
+/// The key of a row as the replica's map holds it, a tuple: key_of<Car, 2>(car), or key_of(order) where the row
+/// declares its key or arity itself.
+template <class Row, std::size_t Arity = detail::declared_arity_v<Row>>
 [[nodiscard]] constexpr auto key_of(const Row& row) {
   return detail::RowModel<Row, Arity>::of(row);
 }
 
-/// The key of a row that declares its key, or its arity, itself.
-template <class Row>
+/// The same, with the row's type left to the compiler: key_of<2>(car).
+template <std::size_t Arity, class Row>
 [[nodiscard]] constexpr auto key_of(const Row& row) {
-  return detail::RowModel<Row, detail::declared_arity_v<Row>>::of(row);
+  return detail::RowModel<Row, Arity>::of(row);
 }
 
 }  // namespace v0

@@ -16,16 +16,17 @@ enum class TableState : std::uint8_t {
 
 /// What a Replicator is doing.
 enum class ReplicatorState : std::uint8_t {
-  idle,        ///< not started
-  connecting,  ///< opens its connections
-  preflight,   ///< checks server, publication and tables
-  creating_slot,
-  copying,
-  streaming,
-  backing_off,  ///< waits before the next attempt
-  stopped,      ///< by stop(), or for good after an error
+  idle,           ///< not started
+  connecting,     ///< opens its connections
+  preflight,      ///< checks server, publication and tables
+  creating_slot,  ///< waits for the server's consistent point
+  copying,        ///< reads the tables under the slot's snapshot
+  streaming,      ///< applies commits as they come
+  backing_off,    ///< waits before the next attempt
+  stopped,        ///< by stop(), or for good after an error
 };
 
+/// The state in words.
 [[nodiscard]] constexpr std::string_view to_string(TableState state) noexcept {
   switch (state) {
     case TableState::pending: return "pending";
@@ -36,6 +37,7 @@ enum class ReplicatorState : std::uint8_t {
   return "unknown";
 }
 
+/// The state in words.
 [[nodiscard]] constexpr std::string_view to_string(ReplicatorState state) noexcept {
   switch (state) {
     case ReplicatorState::idle: return "idle";

@@ -17,26 +17,26 @@ inline namespace v0 {
 struct TableStatus {
   std::string table{};  ///< "schema.table"
   TableState state = TableState::pending;
-  std::size_t rows = 0;         ///< served now
-  std::size_t copied_rows = 0;  ///< of the copy that is being made, or of the last one
-  std::chrono::nanoseconds stale_for{0};
-  std::string last_error{};  ///< why it failed; empty once it is live again
+  std::size_t rows = 0;                   ///< served now
+  std::size_t copied_rows = 0;            ///< of the copy that is being made, or of the last one
+  std::chrono::nanoseconds stale_for{0};  ///< how long it has not been following; zero while live
+  std::string last_error{};               ///< why it failed; empty once it is live again
 };
 
 /// A Replicator at one moment. Plain values, cheap enough to ask once a second.
 struct Status {
   ReplicatorState state = ReplicatorState::idle;
-  std::vector<TableStatus> tables{};               ///< in the order of add_replica()
-  Lsn received{};                                  ///< all commits before it have arrived
-  Lsn applied{};                                   ///< all commits before it are visible
-  Lsn acknowledged{};                              ///< the server may forget its log before it
-  std::uint64_t commits = 0;                       ///< published, with copies counted as one each
-  std::uint64_t reconnects = 0;                    ///< connections lost or given up since the start
-  std::chrono::nanoseconds since_last_message{0};  ///< from the server; zero while there is no stream
-  std::chrono::nanoseconds longest_wait_for_readers{0};
-  std::uint64_t hook_errors = 0;     ///< exceptions that hooks have thrown
-  std::uint64_t dropped_events = 0;  ///< events for which the hooks were too slow
-  std::string last_error{};          ///< of the connection; empty while streaming
+  std::vector<TableStatus> tables{};                     ///< in the order of add_replica()
+  Lsn received{};                                        ///< all commits before it have arrived
+  Lsn applied{};                                         ///< all commits before it are visible
+  Lsn acknowledged{};                                    ///< the server may forget its log before it
+  std::uint64_t commits = 0;                             ///< published, with copies counted as one each
+  std::uint64_t reconnects = 0;                          ///< connections lost or given up since the start
+  std::chrono::nanoseconds since_last_message{0};        ///< from the server; zero while there is no stream
+  std::chrono::nanoseconds longest_wait_for_readers{0};  ///< the longest time that a commit has waited for reads
+  std::uint64_t hook_errors = 0;                         ///< exceptions that hooks have thrown
+  std::uint64_t dropped_events = 0;                      ///< events for which the hooks were too slow
+  std::string last_error{};                              ///< of the connection; empty while streaming
 };
 
 /// What an Event tells.
@@ -54,6 +54,7 @@ enum class EventKind : std::uint8_t {
   stopped,       ///< for good: by stop(), or by an error that `message` names
 };
 
+/// The kind in words.
 [[nodiscard]] constexpr std::string_view to_string(EventKind kind) noexcept {
   switch (kind) {
     case EventKind::connected: return "connected";
@@ -77,7 +78,7 @@ struct Event {
   std::string table{};    ///< "schema.table", where it is about one
   std::string message{};  ///< what, where and what to do
   std::size_t rows = 0;   ///< of `copying`: copied so far
-  Lsn lsn{};
+  Lsn lsn{};              ///< the position it is about, where there is one
 };
 
 }  // namespace v0

@@ -15,7 +15,7 @@ inline namespace v0 {
 
 /// A universally unique identifier. Ordered by its bytes, as PostgreSQL orders it.
 struct Uuid {
-  std::array<std::byte, 16> bytes{};
+  std::array<std::byte, 16> bytes{};  ///< in the order in which they are printed
 
   friend constexpr auto operator<=>(const Uuid&, const Uuid&) noexcept = default;
 

@@ -187,6 +187,25 @@ TEST_CASE("a callback may be a named function object, const or not", "[replica]"
   CHECK(rows == 6);
 }
 
+TEST_CASE("a callback may be a pointer to a member", "[replica]") {
+  struct Lamp {
+    std::int32_t id;
+    bool lit;
+
+    void look() const {}
+    [[nodiscard]] bool on() const { return lit; }
+  };
+  test::MemoryStore store;
+  const auto lamps = store.add_with<Lamp, 1>({{"1", "t"}, {"2", "f"}}).replica();
+  const std::same_as<std::optional<bool>> auto lit = lamps.get_with(1, &Lamp::lit);
+  CHECK(lit == true);
+  CHECK(lamps.get_with(2, &Lamp::on) == false);
+  CHECK(lamps.get_with(1, &Lamp::look));
+  CHECK_FALSE(lamps.get_with(3, &Lamp::look));
+  lamps.for_each(&Lamp::on);
+  lamps.for_range1(at_least(1), &Lamp::look);
+}
+
 TEST_CASE("each level of an eight-part key can be ranged over", "[replica]") {
   test::MemoryStore store;
   std::vector<test::Cells> rows;

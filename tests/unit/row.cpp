@@ -325,6 +325,8 @@ TEST_CASE("key_of gives the key fields in the order of the key", "[row]") {
   const KeyInAnyOrder dated{"Bob", 5, 1.0, 1999};
   CHECK(key_of(dated) == std::tuple(1999, std::string("Bob")));
   CHECK(key_of<2>(dated) == key_of(dated));
+  CHECK(key_of<Car, 2>(car) == key_of<2>(car));
+  CHECK(key_of<KeyInAnyOrder>(dated) == key_of(dated));
 }
 
 TEST_CASE("a key of a move-only row is copied out of it", "[row]") {
