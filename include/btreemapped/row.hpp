@@ -169,8 +169,10 @@ template <class Row, class Indices>
 struct key_model;
 template <class Row, std::size_t... Index>
 struct key_model<Row, std::index_sequence<Index...>> {
-  static_assert(((Index < field_count_v<Row>) && ...),
-                "btreemapped: key<&Row::field, …> names a member that is not a field of the row");
+  static_assert(
+      ((Index < field_count_v<Row>) && ...),
+      "btreemapped: key<&Row::field, …> names a member that is not a field of the row, or the arity is greater "
+      "than the number of fields");
   static_assert((check_key_field<Row, Index, field_t<Row, Index>>() && ...));
   using type = std::tuple<field_t<Row, Index>...>;
   static constexpr std::array<std::size_t, sizeof...(Index)> indices{Index...};
