@@ -223,12 +223,12 @@ namespace detail {
 
 /// Opens one guard after the other: a thread that reads never waits for another store's applier, so any order will do.
 template <class Function, class... Guards>
-decltype(auto) read_together(bool, const std::tuple<const Guards&...>& guards, Function&& f) {
+auto read_together(bool, const std::tuple<const Guards&...>& guards, Function&& f) {
   return std::apply(std::forward<Function>(f), guards);
 }
 template <class... Guards, class Row, std::size_t Arity, class... Rest>
-decltype(auto) read_together(bool stale_allowed, const std::tuple<const Guards&...>& guards,
-                             const Replica<Row, Arity>& next, Rest&&... rest) {
+auto read_together(bool stale_allowed, const std::tuple<const Guards&...>& guards, const Replica<Row, Arity>& next,
+                   Rest&&... rest) {
   const ReadGuard<Row, Arity> guard = next.read();
   // Each with each: the first one may be of another Replicator.
   if (!stale_allowed) std::apply([&](const auto&... earlier) { (earlier.check_same_commit(guard), ...); }, guards);
@@ -238,20 +238,21 @@ decltype(auto) read_together(bool stale_allowed, const std::tuple<const Guards&.
 
 }  // namespace detail
 
-/// read(a, b, …, f): calls f(guard of a, guard of b, …) and returns what it returns. Replicas of one Replicator are
-/// read at one commit; those of different Replicators have no common commit and are each read at their own.
+/// read(a, b, …, f): calls f(guard of a, guard of b, …) and returns what it returns, by value. Replicas of one
+/// Replicator are read at one commit; those of different Replicators have no common commit and are each read at their
+/// own.
 /// Throws: StaleError when one of a Replicator's replicas has stopped following while others went on.
 /// Blocks and locks: as the guards it opens.
 template <class Row, std::size_t Arity, class... Rest>
   requires(sizeof...(Rest) > 0)
-decltype(auto) read(const Replica<Row, Arity>& first, Rest&&... rest) {
+auto read(const Replica<Row, Arity>& first, Rest&&... rest) {
   return detail::read_together(false, std::tuple<>{}, first, std::forward<Rest>(rest)...);
 }
 
 /// The same, also when a replica is not at the commit of the others.
 template <class Row, std::size_t Arity, class... Rest>
   requires(sizeof...(Rest) > 0)
-decltype(auto) read(AllowStale, const Replica<Row, Arity>& first, Rest&&... rest) {
+auto read(AllowStale, const Replica<Row, Arity>& first, Rest&&... rest) {
   return detail::read_together(true, std::tuple<>{}, first, std::forward<Rest>(rest)...);
 }
 

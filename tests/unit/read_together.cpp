@@ -55,6 +55,15 @@ TEST_CASE("several replicas are read at one commit, and the function's result is
   CHECK(difference == 0);
 }
 
+TEST_CASE("a row that the function returns by reference is returned as a copy, which outlives the read", "[read]") {
+  test::MemoryStore store;
+  const auto accounts = store.add_with<Account, 1>({{1, 70}}, "accounts").replica();
+  const auto branches = store.add_with<Branch, 1>({{"main", 100}}, "branches").replica();
+  const auto main_branch = [](const auto&, const auto& rows) -> const Branch& { return *rows.find("main"); };
+  static_assert(std::is_same_v<decltype(read(accounts, branches, main_branch)), Branch>);
+  CHECK(read(accounts, branches, main_branch).cents == 100);
+}
+
 TEST_CASE("one replica, and many, can be read like this", "[read]") {
   test::MemoryStore store;
   const auto a = store.add_with<Account, 1>({{1, 70}}, "a").replica();
