@@ -38,29 +38,55 @@ inline constexpr KeyFields<Members...> key{};
 
 namespace detail {
 
-// A field may be called "table" or "key", too: only static members declare something.
 template <class T>
-concept declares_table = requires {
-  requires !std::is_member_pointer_v<decltype(&T::table)>;
-  std::string_view(T::table);
-};
+inline constexpr std::size_t key_size_v = 0;
+template <auto... Members>
+inline constexpr std::size_t key_size_v<KeyFields<Members...>> = sizeof...(Members);
+
 template <class T>
-concept declares_schema = requires {
-  requires !std::is_member_pointer_v<decltype(&T::schema)>;
-  std::string_view(T::schema);
-};
+inline constexpr bool is_traits_v = false;
+template <class Row>
+inline constexpr bool is_traits_v<table_traits<Row>> = true;
+
+// A field or function may be called "table" or "key", too: only the struct's static data declares something. In the
+// traits whatever bears the name is meant to.
+template <class T, class Pointer>
+inline constexpr bool could_declare_v =
+    !std::is_member_pointer_v<Pointer> && (is_traits_v<T> || !std::is_function_v<std::remove_pointer_t<Pointer>>);
+
 template <class T>
-concept declares_arity = requires {
-  requires !std::is_member_pointer_v<decltype(&T::arity)>;
-  std::size_t{T::arity};
-};
+concept names_table = requires { requires could_declare_v<T, decltype(&T::table)>; };
 template <class T>
-concept declares_key = requires {
-  requires !std::is_member_pointer_v<decltype(&T::key)>;
-  T::key;
-};
+concept names_schema = requires { requires could_declare_v<T, decltype(&T::schema)>; };
+template <class T>
+concept names_arity = requires { requires could_declare_v<T, decltype(&T::arity)>; };
+template <class T>
+concept names_key = requires { requires could_declare_v<T, decltype(&T::key)>; };
+template <class T>
+concept names_column_name = requires { requires !std::is_member_pointer_v<decltype(&T::column_name)>; };
+
+template <class T>
+concept declares_table = names_table<T> && requires { std::string_view(T::table); };
+template <class T>
+concept declares_schema = names_schema<T> && requires { std::string_view(T::schema); };
+template <class T>
+concept declares_arity = names_arity<T> && requires { requires(std::size_t{T::arity} > 0); };
+template <class T>
+concept declares_key = names_key<T> && (key_size_v<std::remove_cvref_t<decltype(T::key)>> > 0);
 template <class T>
 concept declares_column_name = requires(std::string_view field) { std::string_view(T::column_name(field)); };
+
+// A declaration that is not of the documented form would silently count as absent: a schema that is no text would leave
+// the table in "public". So what bears the name must also fit, unless the traits have overridden it.
+template <class Row, class Traits = table_traits<Row>>
+inline constexpr bool has_well_formed_declarations_v =
+    (declares_table<Traits> || (!names_table<Traits> && (declares_table<Row> || !names_table<Row>))) &&
+    (declares_schema<Traits> || (!names_schema<Traits> && (declares_schema<Row> || !names_schema<Row>))) &&
+    (!names_arity<Traits> || declares_arity<Traits>) && (!names_key<Traits> || declares_key<Traits>) &&
+    (declares_arity<Traits> || declares_key<Traits> ||
+     ((declares_arity<Row> || !names_arity<Row>) && (declares_key<Row> || !names_key<Row>))) &&
+    (declares_column_name<Traits> ||
+     (!names_column_name<Traits> && (declares_column_name<Row> || !names_column_name<Row>)));
 
 // Not consteval: Clang 14 refuses an immediate function in a default argument.
 template <class Row>
@@ -119,8 +145,7 @@ inline constexpr std::size_t declared_arity_v = decltype(declared_key_indices<Ro
 
 template <class T>
 inline constexpr bool is_view_v =
-    std::is_pointer_v<T> || std::is_member_pointer_v<T> || std::is_same_v<T, std::string_view> ||
-    requires { requires std::ranges::view<T> && !std::ranges::range<const T*>; };
+    std::is_pointer_v<T> || std::is_member_pointer_v<T> || std::is_same_v<T, std::string_view> || std::ranges::view<T>;
 template <class T>
 inline constexpr bool is_view_v<std::optional<T>> = is_view_v<T>;
 
@@ -141,6 +166,8 @@ consteval bool check_key_field() {
       is_optional_v<Field> || requires(const Field& a, const Field& b) {
         { a < b } -> std::convertible_to<bool>;
       }, "btreemapped: a key field's type has no operator<");
+  static_assert(std::is_copy_constructible_v<Field>,
+                "btreemapped: a key field must be copyable, as the map's key is a copy of it");
   return true;
 }
 
@@ -165,6 +192,15 @@ consteval bool check_row() {
   return false;
 }
 
+template <std::size_t... Index>
+[[nodiscard]] consteval bool are_distinct() {
+  std::size_t pairs = 0;
+  const std::array<std::size_t, sizeof...(Index)> indices{Index...};
+  for (const std::size_t left : indices)
+    for (const std::size_t right : indices) pairs += left == right ? 1 : 0;
+  return pairs == indices.size();
+}
+
 template <class Row, class Indices>
 struct key_model;
 template <class Row, std::size_t... Index>
@@ -173,6 +209,7 @@ struct key_model<Row, std::index_sequence<Index...>> {
       ((Index < field_count_v<Row>) && ...),
       "btreemapped: key<&Row::field, …> names a member that is not a field of the row, or the arity is greater "
       "than the number of fields");
+  static_assert(are_distinct<Index...>(), "btreemapped: key<&Row::field, …> names a field twice");
   static_assert((check_key_field<Row, Index, field_t<Row, Index>>() && ...));
   using type = std::tuple<field_t<Row, Index>...>;
   static constexpr std::array<std::size_t, sizeof...(Index)> indices{Index...};
@@ -189,6 +226,9 @@ template <class Row, std::size_t Arity>
 struct RowModel : key_model<Row, key_indices_t<Row, Arity>> {
   using key_type = typename key_model<Row, key_indices_t<Row, Arity>>::type;
 
+  static_assert(has_well_formed_declarations_v<Row>,
+                "btreemapped: table, schema, column_name, arity or key of this row is not declared as the comment of "
+                "btreemapped::table_traits says");
   static_assert(check_row<Row>());
   static_assert(Arity > 0,
                 "btreemapped: arity 0: name the number of key fields, Replica<Row, 2>, or declare arity or key");
