@@ -156,6 +156,20 @@ TEST_CASE("new values by ALTER TYPE USING, which the stream does not show, are n
   CHECK(follower.rows() == std::vector<Item>{{1, "a", 20}, {2, "b", 40}});
 }
 
+TEST_CASE("a column of another length is noticed by the next change, without the catalog watch", "[G4]") {
+  test::Database database;
+  Follower follower(database,
+                    "ALTER TABLE items ALTER name TYPE char(3); CREATE PUBLICATION pub FOR TABLE items, others",
+                    std::chrono::hours{1});
+  const std::vector<Item> before{{1, "a  ", 10}, {2, "b  ", 20}};
+  CHECK(follower.rows() == before);
+  database.exec("ALTER TABLE items ALTER name TYPE char(5); UPDATE items SET amount = 11 WHERE id = 1");
+  const btreemapped::Event failed = follower.log.wait_for(EventKind::table_failed, 1, "public.items");
+  CHECK_THAT(failed.message, ContainsSubstring("name"));
+  static_cast<void>(follower.log.wait_for(EventKind::table_healed));
+  CHECK(follower.rows() == std::vector<Item>{{1, "a    ", 11}, {2, "b    ", 20}});
+}
+
 TEST_CASE("a column that is dropped and added again with another default is noticed", "[G4]") {
   test::Database database;
   Follower follower(database);

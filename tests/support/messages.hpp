@@ -105,6 +105,7 @@ struct RelationColumnText {
   std::string name{};
   btreemapped::Oid type_oid = 0;
   bool in_identity = false;
+  std::int32_t typmod = -1;
 };
 
 inline MessageBuilder relation_message(const btreemapped::detail::TableName& table, char identity,
@@ -113,7 +114,10 @@ inline MessageBuilder relation_message(const btreemapped::detail::TableName& tab
   MessageBuilder builder('R');
   builder.u32(oid).name(table.schema).name(table.name).byte(identity).u16(columns.size());
   for (const RelationColumnText& column : columns)
-    builder.byte(column.in_identity ? '\1' : '\0').name(column.name).u32(column.type_oid).u32(0xFFFF'FFFFU);
+    builder.byte(column.in_identity ? '\1' : '\0')
+        .name(column.name)
+        .u32(column.type_oid)
+        .u32(static_cast<std::uint32_t>(column.typmod));
   return builder;
 }
 

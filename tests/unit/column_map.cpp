@@ -139,6 +139,24 @@ TEST_CASE("a column of another type is named", "[column_map]") {
   CHECK(refused_column({{"owner", text, true}, {"plate", 16'390, true}, {"color", text}}) == "color");
 }
 
+// As the server sends it in the transaction of ALTER TABLE ... TYPE numeric(10,1), which rounds the rows that are held.
+TEST_CASE("a column of another precision, scale or length is named", "[column_map]") {
+  CHECK(refused_column({{"owner", text, true}, {"plate", 16'390, true}, {"color", own_enum, false, 5}}) == "color");
+  TableShape prices = cars();
+  prices.columns[3].typmod = 0x000A'0006;  // numeric(10,2)
+  const std::vector<FieldNeed> need{{.column = "price"}};
+  const auto change_of = [&](std::int32_t typmod) {
+    const test::Parsed<wire::Relation> relation(
+        test::relation_message(prices.table, 'd', {{"price", numeric, false, typmod}}));
+    ColumnMap map;
+    return map_streamed_columns(need, prices, *relation, map);
+  };
+  CHECK_FALSE(change_of(0x000A'0006));
+  const std::optional<SchemaChange> rounded = change_of(0x000A'0005);
+  REQUIRE(rounded);
+  CHECK(rounded->column == "price");
+}
+
 TEST_CASE("two columns that swapped their names are named, if their types differ", "[column_map]") {
   CHECK(refused_column({{"plate", text, true}, {"owner", 16'390, true}, {"color", own_enum}}) == "plate");
 }

@@ -58,7 +58,8 @@ struct SchemaChange {
     for (std::size_t field = 0; field < needs.size(); ++field) {
       if (needs[field].column != column.name) continue;
       const ColumnShape* const copied = table.find(column.name);
-      if (copied == nullptr || copied->type.oid != column.type_oid)
+      // Another typmod may have rewritten the held rows: numeric(10,1) rounds what numeric(10,2) held.
+      if (copied == nullptr || copied->type.oid != column.type_oid || copied->typmod != column.typmod)
         return SchemaChange{needs[field].column, "the column's type has changed"};
       map.fields[field] = {position, copied->type, column.in_identity || relation.replica_identity == 'f'};
       found[field] = true;
