@@ -9,9 +9,11 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <btreemapped/lsn.hpp>
+#include <btreemapped/numeric.hpp>
 #include <btreemapped/range.hpp>
 #include <btreemapped/read_guard.hpp>
 #include <btreemapped/replica.hpp>
@@ -55,6 +57,8 @@ class Auditor {
   }
 
   [[nodiscard]] std::size_t audits() const noexcept { return audits_; }
+  /// How many different commits they have fallen on.
+  [[nodiscard]] std::size_t commits() const noexcept { return commits_; }
 
  private:
   static void require(bool condition, const std::string& otherwise) {
@@ -77,7 +81,9 @@ class Auditor {
     const auto check = [this](const auto& accounts, const auto& positions, const auto& quotes) {
       check_progress(accounts);
       const std::uint64_t sequence = last_sequence_;
+      if (std::exchange(last_audited_, sequence) != sequence) ++commits_;
       check_sum(accounts, positions);
+      check_signatures(positions);
       sightings_.add(sequence, digest_of(accounts, positions, quotes));
       check_nested(accounts, replicas_.accounts);
       check_nested(positions, replicas_.positions);
@@ -97,15 +103,28 @@ class Auditor {
             "accounts and positions hold " + std::to_string(sum) + " at commit " + std::to_string(accounts.sequence()));
   }
 
+  /// Of a session's commits a later one is never seen before an earlier one.
+  template <class Positions>
+  void check_signatures(const Positions& positions) {
+    for (const Position& row : positions) {
+      if (row.symbol != signature) continue;
+      const auto [last, first_seen] = last_signatures_.try_emplace(row.owner, row.cost.value());
+      require(first_seen || row.cost >= last->second, "a commit of " + row.owner + " was undone");
+      last->second = row.cost.value();
+    }
+  }
+
   template <class Accounts, class Positions, class Quotes>
   static std::size_t digest_of(const Accounts& accounts, const Positions& positions, const Quotes& quotes) {
     std::size_t digest = 0;
     const auto mix = [&digest](const auto&... values) {
       ((digest = digest * 31 + std::hash<std::remove_cvref_t<decltype(values)>>{}(values)), ...);
     };
-    for (const Account& row : accounts) mix(row.id, row.owner, row.balance, row.open);
-    for (const Position& row : positions) mix(row.owner, row.symbol, row.amount);
-    for (const Quote& row : quotes) mix(row.venue, row.symbol, row.level, row.token, row.price);
+    for (const Account& row : accounts)
+      mix(row.id, row.owner, row.balance, row.open, row.note ? row.note->size() + 1 : 0);
+    for (const Position& row : positions) mix(row.owner, row.symbol, row.amount, row.history.size());
+    for (const Quote& row : quotes)
+      mix(row.venue, row.symbol, row.level, row.token, row.price, row.book ? row.book->size() + 1 : 0);
     return digest;
   }
 
@@ -218,7 +237,10 @@ class Auditor {
   std::mt19937_64 random_;
   std::uint64_t last_sequence_ = 0;
   btreemapped::Lsn last_lsn_{};
+  std::map<std::string, btreemapped::Numeric> last_signatures_{};
+  std::uint64_t last_audited_ = 0;
   std::size_t audits_ = 0;
+  std::size_t commits_ = 0;
 };
 
 }  // namespace model

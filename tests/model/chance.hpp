@@ -20,9 +20,8 @@ std::string text(const Parts&... parts) {
 
 /// What a session leaves to chance: numbers, and pieces of SQL. There are few keys, so that sessions meet.
 class Chance {
- protected:
+ public:
   explicit Chance(std::uint64_t seed) : random_(seed) {}
-  ~Chance() = default;
 
   std::uint64_t below(std::uint64_t limit) { return test::below(random_, limit); }
   bool one_in(std::uint64_t n) { return below(n) == 0; }
@@ -53,8 +52,6 @@ class Chance {
   std::string note() { return one_in(3) ? "NULL" : one_in(3) ? "'short'" : ballast(); }
 
   std::string unless_taken() { return one_in(8) ? "" : " ON CONFLICT DO NOTHING"; }
-  std::string this_position() { return text(" WHERE owner = ", owner(), " AND symbol = ", symbol()); }
-  std::string this_ladder() { return text(" WHERE quote.venue = ", venue(), " AND quote.symbol = ", symbol()); }
 
  private:
   std::mt19937_64 random_;

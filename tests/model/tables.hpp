@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -45,6 +46,10 @@ struct Replicas {
 
 inline constexpr std::int64_t wealth = 1'000'000;
 
+/// The number of sessions, and the symbol of the position in which each of them leaves its mark.
+inline constexpr std::size_t writer_count = 4;
+inline constexpr const char* signature = "signature";
+
 /// The three kinds of replica identity. Columns stand in another order than fields, and some are no fields at all;
 /// notes, histories and books are stored outside of their rows, so that an update that leaves them alone leaves them out.
 inline constexpr const char* schema = R"sql(
@@ -88,5 +93,11 @@ inline constexpr const char* schema = R"sql(
 
   INSERT INTO account (id, owner, balance) VALUES (0, 'Alice', 1000000);
 )sql";
+
+/// What the stream says of the old rows of two tables, besides the schema.
+inline constexpr const char* identity_by_row =
+    "ALTER TABLE account REPLICA IDENTITY FULL; ALTER TABLE position REPLICA IDENTITY FULL";
+inline constexpr const char* identity_by_key =
+    "ALTER TABLE account REPLICA IDENTITY DEFAULT; ALTER TABLE position REPLICA IDENTITY USING INDEX position_key";
 
 }  // namespace model
