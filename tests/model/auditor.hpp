@@ -171,7 +171,7 @@ class Auditor {
       return Expected{guard.range2(venue, range),
                       [&](const Quote& row) { return row.venue == venue && holds(row.symbol); }};
     });
-    const std::int32_t level = some(rows, 1, &Quote::level);
+    const btreemapped::Numeric level = some(rows, 1, &Quote::level);
     check_ranges(rows, level, some(rows, 4, &Quote::level), [&](const auto& range, const auto& holds) {
       return Expected{guard.range3(venue, symbol, range),
                       [&](const Quote& row) { return row.venue == venue && row.symbol == symbol && holds(row.level); }};

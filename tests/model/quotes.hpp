@@ -30,7 +30,7 @@ class Quotes {
 
   void shift() {
     const char* const more = session_.one_in(2) ? "" : ", price = price + 1";
-    session_.exec(text("UPDATE quote SET level = level + ", session_.one_in(2) ? 1 : -1, more, this_ladder()));
+    session_.exec(text("UPDATE quote SET level = level + ", session_.pick({"1", "1.0", "-1"}), more, this_ladder()));
   }
 
   void close_gap() {
@@ -87,7 +87,9 @@ class Quotes {
   }
 
   void touch() {
-    session_.exec(text("UPDATE quote SET ", session_.pick({"touched = touched + 1", "book = book", "level = level"}),
+    session_.exec(text("UPDATE quote SET ",
+                       session_.pick({"touched = touched + 1", "book = book", "level = level", "level = level * 1.0",
+                                      "level = trim_scale(level)"}),
                        " WHERE venue = ", session_.venue()));
   }
 

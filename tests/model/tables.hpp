@@ -27,11 +27,12 @@ struct Position {
   std::string history;
 };
 
-/// The levels of a ladder, one ladder for each venue and symbol, are renumbered by single statements.
+/// The levels of a ladder, one ladder for each venue and symbol, are renumbered by single statements. The same level may
+/// be spelled in several ways.
 struct Quote {
   std::string venue;
   std::string symbol;
-  std::int32_t level;
+  btreemapped::Numeric level;
   std::int64_t token;  ///< which of two rows is meant while both have the same key
   btreemapped::Numeric price;
   std::optional<std::string> book;
@@ -75,7 +76,7 @@ inline constexpr const char* schema = R"sql(
   CREATE TABLE quote (
     venue text,
     symbol text,
-    level integer,
+    level numeric,
     token bigint NOT NULL,
     touched bigint NOT NULL DEFAULT 0,
     price numeric NOT NULL,
