@@ -152,7 +152,8 @@ class Segment {
 
   void change_identity() {
     const bool is_full = database_.value("SELECT relreplident FROM pg_class WHERE oid = 'account'::regclass") == "f";
-    database_.exec(is_full ? model::identity_by_key : model::identity_by_row);
+    for (const char* const statement : is_full ? model::identity_by_key : model::identity_by_row)
+      database_.exec(statement);
   }
 
   bool all_are_live() const {

@@ -95,10 +95,15 @@ inline constexpr const char* schema = R"sql(
   INSERT INTO account (id, owner, balance) VALUES (0, 'Alice', 1000000);
 )sql";
 
-/// What the stream says of the old rows of two tables, besides the schema.
-inline constexpr const char* identity_by_row =
-    "ALTER TABLE account REPLICA IDENTITY FULL; ALTER TABLE position REPLICA IDENTITY FULL";
-inline constexpr const char* identity_by_key =
-    "ALTER TABLE account REPLICA IDENTITY DEFAULT; ALTER TABLE position REPLICA IDENTITY USING INDEX position_key";
+/// What the stream says of the old rows of two tables, besides the schema: each statement is a transaction of its own, as
+/// two locks could mean a deadlock with a session.
+inline constexpr const char* identity_by_row[] = {
+    "ALTER TABLE account REPLICA IDENTITY FULL",
+    "ALTER TABLE position REPLICA IDENTITY FULL",
+};
+inline constexpr const char* identity_by_key[] = {
+    "ALTER TABLE account REPLICA IDENTITY DEFAULT",
+    "ALTER TABLE position REPLICA IDENTITY USING INDEX position_key",
+};
 
 }  // namespace model
