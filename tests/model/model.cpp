@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +11,10 @@
 #include <iostream>
 #include <mutex>
 #include <random>
+#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -48,7 +52,13 @@ constexpr std::size_t transactions_per_segment = 100;
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   const char* const given = std::getenv(variable);
-  return given == nullptr ? otherwise : std::stoull(given);
+  if (given == nullptr) return otherwise;
+  const std::string_view text{given};
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size())
+    throw std::invalid_argument(std::string{variable} + " is not a number");
+  return number;
 }
 
 /// What comes between, in a segment, besides the sessions.
