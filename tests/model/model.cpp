@@ -39,7 +39,7 @@
 // must hold at every commit, and now and then all pause and the replicas are compared with the tables.
 //
 //   BTREEMAPPED_TEST_SEED            repeats a run, as far as the server schedules its sessions alike
-//   BTREEMAPPED_MODEL_TRANSACTIONS   2000 unless set; with less than 500, not all that is asked for at the end may happen
+//   BTREEMAPPED_MODEL_TRANSACTIONS   2000 unless set; much may not happen in less than 500
 
 namespace {
 
