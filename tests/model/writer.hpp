@@ -194,7 +194,7 @@ class Writer {
         {4, [](Writer& w) { w.settle_a_part(); }},
         {2, [](Writer& w) { w.write_journal(); }},
         {1, [](Writer& w) { w.shift_columns(); }},
-        {1, [](Writer& w) { w.truncate(); }},
+        {2, [](Writer& w) { w.truncate(); }},
     };
     if (truncates_are_frequent_ && session_.one_in(12)) return truncate();
     std::uint64_t total = 0;
@@ -207,7 +207,7 @@ class Writer {
 
   void truncate() {
     if (!may_truncate_) return;
-    switch (session_.below(6)) {
+    switch (session_.below(8)) {
       case 0: accounts_.truncate(); break;
       case 1: positions_.truncate(); break;
       case 2:  // rows before, which go, and rows after, which stay
