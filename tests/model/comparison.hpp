@@ -106,8 +106,8 @@ std::string differences(const btreemapped::ReadGuard<Row, Arity>& rows, const bt
   return found;
 }
 
-/// Holds all replicas, in one read, against all tables, in one snapshot. Nobody writes, and the replicas have caught up:
-/// both are at the end of the server's log.
+/// Holds all replicas, in one read, against all tables, in one snapshot. Nobody writes, and the replicas have caught
+/// up: both are at the end of the server's log.
 inline std::string differences(const Replicas& replicas, test::Sql& session) {
   std::string found;
   session.exec("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");

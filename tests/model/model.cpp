@@ -35,8 +35,8 @@
 #include "support/sql.hpp"
 #include "support/threads.hpp"
 
-// A model of three tables under everything that SQL does to rows: SQL sessions change them at random, readers check what
-// must hold at every commit, and now and then all pause and the replicas are compared with the tables.
+// A model of three tables under everything that SQL does to rows: SQL sessions change them at random, readers check
+// what must hold at every commit, and now and then all pause and the replicas are compared with the tables.
 //
 //   BTREEMAPPED_TEST_SEED            repeats a run, as far as the server schedules its sessions alike
 //   BTREEMAPPED_MODEL_TRANSACTIONS   2000 unless set; much may not happen in less than 500

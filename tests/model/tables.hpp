@@ -27,8 +27,8 @@ struct Position {
   std::string history;
 };
 
-/// The levels of a ladder, one ladder for each venue and symbol, are renumbered by single statements. The same level may
-/// be spelled in several ways.
+/// The levels of a ladder, one ladder for each venue and symbol, are renumbered by single statements. The same level
+/// may be spelled in several ways.
 struct Quote {
   std::string venue;
   std::string symbol;
@@ -52,7 +52,7 @@ inline constexpr std::size_t writer_count = 4;
 inline constexpr const char* signature = "signature";
 
 /// The three kinds of replica identity. Columns stand in another order than fields, and some are no fields at all;
-/// notes, histories and books are stored outside of their rows, so that an update that leaves them alone leaves them out.
+/// notes, histories and books are stored outside of their rows, so that updates that leave them alone leave them out.
 inline constexpr const char* schema = R"sql(
   CREATE TABLE account (
     note text,
@@ -68,7 +68,7 @@ inline constexpr const char* schema = R"sql(
     symbol text NOT NULL,
     amount bigint NOT NULL,
     cost numeric,
-    history text NOT NULL) WITH (toast_tuple_target = 128);  -- beside a long history, a long owner leaves the row as well
+    history text NOT NULL) WITH (toast_tuple_target = 128);  -- beside a long history, a long owner is outside as well
   ALTER TABLE position ALTER history SET STORAGE EXTERNAL, ALTER owner SET STORAGE EXTERNAL;
   CREATE UNIQUE INDEX position_key ON position (symbol, owner);
   ALTER TABLE position REPLICA IDENTITY USING INDEX position_key;
@@ -95,8 +95,8 @@ inline constexpr const char* schema = R"sql(
   INSERT INTO account (id, owner, balance) VALUES (0, 'Alice', 1000000);
 )sql";
 
-/// What the stream says of the old rows of two tables, besides the schema: each statement is a transaction of its own, as
-/// two locks could mean a deadlock with a session.
+/// What the stream says of the old rows of two tables, besides the schema: each statement is a transaction of its own,
+/// as two locks could mean a deadlock with a session.
 inline constexpr const char* identity_by_row[] = {
     "ALTER TABLE account REPLICA IDENTITY FULL",
     "ALTER TABLE position REPLICA IDENTITY FULL",
