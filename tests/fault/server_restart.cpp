@@ -66,6 +66,15 @@ test::Server running_server() {
   return server;
 }
 
+/// A server beside the suite's, removed at the end.
+struct OwnServer {
+  ~OwnServer() { static_cast<void>(std::system(("'" BTREEMAPPED_POSTGRES_SH "' remove '" + state + "'").c_str())); }
+  const std::string state =
+      (std::filesystem::temp_directory_path() / ("btreemapped-fault-" + std::to_string(std::random_device{}())))
+          .string();
+  const test::Server server{state};
+};
+
 void ends_equal_after(std::string_view mode) {
   const test::Server server = running_server();
   test::Database database({}, server.dsn());
@@ -119,6 +128,150 @@ TEST_CASE("while the server is down reads go on at the last commit", "[G5]") {
   database.catch_up(replicator);
   CHECK(accounts.to_vector() == before);
   CHECK(accounts.state() == TableState::live);
+}
+
+TEST_CASE("a crash of the server in the middle of a large transaction leaves all of it or nothing", "[G2][G3]") {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_accounts(database);
+  test::Proxy proxy(database.dsn());
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  const std::vector<Account> before = table(database);
+  std::size_t copies = 1;
+  for (const bool committed : {false, true}) {
+    proxy.freeze();
+    const std::string start = to_string(database.position());
+    database.exec(
+        "BEGIN; INSERT INTO accounts SELECT id, 0 FROM generate_series(100, 200000) id; DELETE FROM accounts "
+        "WHERE id = 1");
+    if (committed) {
+      database.exec("COMMIT");
+      REQUIRE(test::eventually([&] {
+        return database.value("SELECT count(*) FROM pg_stat_replication WHERE sent_lsn > '" + start + "'") != "0";
+      }));
+    }
+    server.restart("immediate");
+    CHECK(accounts.to_vector() == before);
+    proxy.thaw();
+    static_cast<void>(log.wait_for(EventKind::synced, ++copies));
+    database.connect_again();
+    CHECK(accounts.to_vector() == table(database));
+    CHECK(accounts.size() == (committed ? 200'000 : 100));
+  }
+}
+
+TEST_CASE("a crash of the server during the copy starts the copy again", "[G1][G3]") {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_accounts(database);
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  proxy.hold("COPY ");
+  replicator.start();
+  proxy.wait_until_held();
+  server.restart("immediate");
+  database.connect_again();
+  database.exec("DELETE FROM accounts WHERE id < 50");
+  proxy.release();
+  test::wait_until_synced(replicator);
+  CHECK(accounts.to_vector() == table(database));
+}
+
+TEST_CASE("a prepared transaction that outlives a crash is one commit when its time comes", "[G2][G3]") {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_accounts(database);
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  const std::vector<Account> before = table(database);
+  const std::string id = "'" + database.name() + "'";
+  database.exec("BEGIN; UPDATE accounts SET amount = -1; PREPARE TRANSACTION " + id);
+  server.restart("immediate");
+  database.connect_again();
+  // A new slot has to wait for it.
+  static_cast<void>(log.wait_for(EventKind::slot_waiting));
+  CHECK(accounts.to_vector() == before);
+  CHECK(accounts.state() == TableState::stale);
+  database.exec("COMMIT PREPARED " + id);
+  static_cast<void>(log.wait_for(EventKind::synced, 2));
+  database.catch_up(replicator);
+  CHECK(accounts.to_vector() == table(database));
+}
+
+TEST_CASE("a slot whose log the server has thrown away is replaced, with a new copy", "[G3][G7]") {
+  const OwnServer own;
+  own.server.start();
+  test::Database database({}, own.server.dsn());
+  make_accounts(database);
+  database.exec("CREATE TABLE busy (id int)");
+  database.exec("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
+  database.exec("SELECT pg_reload_conf()");
+  test::Proxy proxy(database.dsn());
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  proxy.freeze();
+  database.exec("UPDATE accounts SET amount = 5");
+  REQUIRE(test::eventually([&] {
+    database.exec("INSERT INTO busy VALUES (1)");
+    database.exec("SELECT pg_switch_wal()");
+    database.exec("CHECKPOINT");
+    return database.value("SELECT count(*) FROM pg_replication_slots WHERE wal_status <> 'lost'") == "0";
+  }));
+  proxy.thaw();
+  static_cast<void>(log.wait_for(EventKind::synced, 2));
+  database.catch_up(replicator);
+  CHECK(accounts.to_vector() == table(database));
+}
+
+TEST_CASE("a commit that waits for us as a synchronous standby does not wait for a timer", "[G7]") {
+  const OwnServer own;
+  own.server.start();
+  test::Database database({}, own.server.dsn());
+  make_accounts(database);
+  database.exec("CREATE TABLE unpublished (id int)");
+  struct NoStandbys {  // else the server waits for one when the database is dropped
+    ~NoStandbys() {
+      database.exec("ALTER SYSTEM RESET synchronous_standby_names");
+      database.exec("SELECT pg_reload_conf()");
+    }
+    test::Database& database;
+  } const no_standbys_at_the_end{database};
+  btreemapped::Replicator replicator(database.options());
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  database.exec("SET synchronous_commit = local");
+  database.exec("ALTER SYSTEM SET synchronous_standby_names = 'btreemapped'");
+  database.exec("SELECT pg_reload_conf()");
+  REQUIRE(test::eventually(
+      [&] { return database.value("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1"; }));
+  database.exec("RESET synchronous_commit");
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 10; ++i) {
+    database.exec("UPDATE accounts SET amount = amount + 1");
+    database.exec("INSERT INTO unpublished VALUES (1)");
+  }
+  // The timer would take a third of wal_sender_timeout, which is 5 s here, for each of them.
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::milliseconds{1500});
+  database.catch_up(replicator);
+  CHECK(accounts.get(1)->amount == 11);
 }
 
 std::chrono::milliseconds time_to_stop(const test::Server& server) {
@@ -175,13 +328,7 @@ TEST_CASE("a client that follows another server at the old address has that serv
   make_accounts(old_database);
   for (int i = 0; i < 3; ++i) old_database.exec("SELECT pg_switch_wal()");  // far ahead of the other
 
-  struct OwnServer {
-    ~OwnServer() { static_cast<void>(std::system(("'" BTREEMAPPED_POSTGRES_SH "' remove '" + state + "'").c_str())); }
-    const std::string state =
-        (std::filesystem::temp_directory_path() / ("btreemapped-fault-" + std::to_string(std::random_device{}())))
-            .string();
-    const test::Server server{state};
-  } own;
+  const OwnServer own;
   own.server.start();
   test::Database new_database({}, own.server.dsn(), old_database.name());
   make_accounts(new_database);

@@ -371,6 +371,45 @@ TEST_CASE("stop() is prompt inside a read that the applier waits for", "[G7][G8]
   CHECK(items.get(1)->name == "n1");
 }
 
+TEST_CASE("stop() is prompt while a new copy waits for a reader", "[G7][G8]") {
+  test::Database database;
+  make_items(database);
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  const auto guard = items.read();
+  database.exec("UPDATE items SET name = 'x'");
+  database.end_sessions("backend_type = 'walsender'");
+  static_cast<void>(log.wait_for(EventKind::copying, 2));
+  CHECK(time_to_stop(replicator) < prompt);
+  CHECK(guard.find(1)->name == "n1");
+}
+
+TEST_CASE("a new copy waits for a reader and is then published", "[G5][G8]") {
+  test::Database database;
+  make_items(database);
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  {
+    const auto guard = items.read();
+    database.exec("UPDATE items SET name = 'x'");
+    database.end_sessions("backend_type = 'walsender'");
+    static_cast<void>(log.wait_for(EventKind::copying, 2));
+    CHECK(items.get(1)->name == "n1");
+    CHECK(log.count(EventKind::synced) == 1);
+  }
+  static_cast<void>(log.wait_for(EventKind::synced, 2));
+  database.catch_up(replicator);
+  CHECK(items.get(1)->name == "x");
+}
+
 TEST_CASE("a Replicator can be destroyed inside a read of its replica", "[G7][G8]") {
   test::Database database;
   make_items(database);
@@ -408,6 +447,72 @@ TEST_CASE("stop() is prompt while another thread stays in a read that the applie
                         CHECK(waits);
                         CHECK(took < prompt);
                       }});
+}
+
+TEST_CASE("a process that is killed in the middle of a copy leaves no slot and no session", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Proxy proxy(database.dsn());
+  proxy.hold("COPY ");
+  test::ChildProcess child("follows as the child of another test", {"BTREEMAPPED_TEST_CHILD_DSN=" + proxy.dsn()});
+  proxy.wait_until_held();
+  REQUIRE(database.value("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == "1");
+  child.end(SIGKILL);
+  proxy.release();
+  CHECK(test::eventually([&] { return nothing_left(database); }));
+}
+
+TEST_CASE("commits go on and stop() is prompt while the catalog watch gets no answer", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.catalog_watch_interval = std::chrono::milliseconds{10};
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  proxy.hold("pg_publication");
+  proxy.wait_until_held();
+  database.exec("UPDATE items SET name = 'x'");
+  database.catch_up(replicator);
+  CHECK(items.get(1)->name == "x");
+  CHECK(time_to_stop(replicator) < prompt);
+}
+
+TEST_CASE("stop() is prompt in the middle of a new copy, and reads go on with the old one", "[G7][G5]") {
+  test::Database database;
+  make_items(database);
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  proxy.hold("COPY ");
+  database.end_sessions("backend_type = 'walsender'");
+  proxy.wait_until_held();
+  database.exec("UPDATE items SET name = 'x'");
+  CHECK(items.get(1)->name == "n1");
+  CHECK(time_to_stop(replicator) < prompt);
+  CHECK(items.get(1)->name == "n1");
+  CHECK(items.state() == btreemapped::TableState::stale);
+}
+
+TEST_CASE("stop() is prompt while the slot of the name that was asked for is taken", "[G7]") {
+  test::Database database;
+  make_items(database);
+  test::Sql other(database.dsn());
+  other.exec("SELECT pg_create_logical_replication_slot('" + database.name() + "', 'pgoutput', true)");
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.slot_name = database.name();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  replicator.start();
+  CHECK_THAT(log.wait_for(EventKind::retrying).message, ContainsSubstring(database.name()));
+  CHECK(time_to_stop(replicator) < prompt);
 }
 
 }  // namespace good_citizen_test

@@ -211,6 +211,54 @@ TEST_CASE("many readers do not starve the applier", "[G8]") {
   CHECK(items.get(0)->amount == 50);
 }
 
+TEST_CASE("everything may be asked from any thread while commits come and connections go", "[G8][G5]") {
+  test::Database database;
+  make_tables(database);
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  const auto others = replicator.add_replica<Item, 1>("others");
+  test::start_and_sync(replicator);
+  test::Load load(database.dsn(), 1, changes());
+  std::atomic<bool> done{false};
+  const auto until_done = [&](const auto& ask) {
+    return [&done, ask] {
+      while (!done.load()) ask();
+    };
+  };
+  test::run_together({until_done([&] {
+                        const btreemapped::Status status = replicator.status();
+                        if (status.tables.size() != 2 || status.tables[0].rows != 50)
+                          throw std::runtime_error("a torn status");
+                      }),
+                      until_done([&] {
+                        const auto copy = items;
+                        static_cast<void>(copy.state());
+                        static_cast<void>(copy.stale_for());
+                        if (copy.sequence() == 0 || !copy.lsn())
+                          throw std::runtime_error("the replica has forgotten its commits");
+                      }),
+                      until_done([&] {
+                        if (items.to_vector() != items.to_vector() && items.size() + others.size() != 100)
+                          throw std::runtime_error("rows are missing");
+                        static_cast<void>(replicator.wait_for(items.lsn(), std::chrono::milliseconds{1}));
+                        replicator.synced().get();
+                      }),
+                      [&] {
+                        for (std::size_t round = 1; round <= 3; ++round) {
+                          static_cast<void>(load.go_on_for(50));
+                          database.end_sessions("backend_type = 'walsender'");
+                          static_cast<void>(log.wait_for(EventKind::synced, round + 1));
+                        }
+                        done.store(true);
+                      }});
+  load.stop();
+  database.catch_up(replicator);
+  CHECK(items.to_vector() == others.to_vector());
+}
+
 TEST_CASE("hooks may read, and a throwing hook is counted and ignored", "[G8]") {
   test::Database database;
   make_tables(database);

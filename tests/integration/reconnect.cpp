@@ -14,11 +14,13 @@
 
 #include <btreemapped.hpp>
 
+#include "support/conninfo.hpp"
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/sql.hpp"
 #include "support/threads.hpp"
 
 namespace reconnect_test {
@@ -240,6 +242,32 @@ TEST_CASE("a connection that falls silent is given up", "[G3][G5]") {
   CHECK(accounts.to_vector() == table(database));
 }
 
+TEST_CASE("time limits that the database sets by default do not end our sessions", "[G3]") {
+  test::Database database;
+  make_accounts(database);
+  database.exec("INSERT INTO accounts SELECT id, id FROM generate_series(1000, 50000) id");
+  for (const std::string limit : {"statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"})
+    database.exec("ALTER DATABASE " + database.name() + " SET " + limit + " = '80ms'");
+  database.exec("ALTER DATABASE " + database.name() + " SET wal_sender_timeout = '300ms'");
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  const std::string since = database.value("SELECT clock_timestamp()");
+  REQUIRE(test::eventually([&] {
+    return database.value(
+               "SELECT count(*) FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid"
+               " WHERE database = current_database() AND reply_time > timestamptz '" +
+               since + "' + interval '300 ms'") == "1";
+  }));
+  database.exec("DELETE FROM accounts WHERE id > 1000");
+  database.catch_up(replicator);
+  CHECK(accounts.size() == 201);
+  CHECK(log.count(EventKind::stale) + log.count(EventKind::retrying) == 0);
+}
+
 TEST_CASE("a lost connection during the copy starts the copy again", "[G3]") {
   test::Database database;
   make_accounts(database);
@@ -339,6 +367,129 @@ TEST_CASE("a publication dropped in mid-stream stops nothing from being read, an
   database.catch_up(replicator);
   CHECK(accounts.to_vector() == table(database));
   CHECK(accounts.state() == TableState::live);
+}
+
+TEST_CASE("rows that were deleted while disconnected disappear, to the last one", "[G3]") {
+  test::Database database;
+  make_accounts(database);
+  test::Proxy proxy(database.dsn());
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  proxy.cut();
+  static_cast<void>(log.wait_for(EventKind::stale));
+  database.exec("DELETE FROM accounts");
+  CHECK(accounts.size() == 200);
+  proxy.mend();
+  static_cast<void>(log.wait_for(EventKind::synced, 2));
+  CHECK(accounts.empty());
+  CHECK(accounts.state() == TableState::live);
+}
+
+TEST_CASE("wait_for() over a lost connection waits for the new copy", "[G3][G5]") {
+  test::Database database;
+  make_accounts(database);
+  test::Proxy proxy(database.dsn());
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  proxy.cut();
+  static_cast<void>(log.wait_for(EventKind::stale));
+  database.exec("UPDATE accounts SET amount = -9 WHERE id = 9");
+  const btreemapped::Lsn written = database.position();
+  CHECK_FALSE(replicator.wait_for(written, std::chrono::milliseconds{20}));
+  CHECK(accounts.get(9)->amount == 9);
+  std::atomic<bool> reached{false};
+  test::run_together({[&] { reached = replicator.wait_for(written, test::patience); }, [&] { proxy.mend(); }});
+  CHECK(reached);
+  CHECK(accounts.get(9)->amount == -9);
+}
+
+TEST_CASE("an ordinary session that the server ends costs no commit", "[G3]") {
+  test::Database database;
+  make_accounts(database);
+  btreemapped::Options options = database.options();
+  options.connection = test::with_parts(database.dsn(), {{"application_name", "ours"}});
+  options.catalog_watch_interval = std::chrono::milliseconds{20};
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  for (int round = 0; round < 3; ++round) {
+    REQUIRE(test::eventually(
+        [&] { return database.end_sessions("backend_type = 'client backend' AND application_name = 'ours'") > 0; }));
+    database.exec("UPDATE accounts SET amount = amount + 1");
+    database.catch_up(replicator);
+  }
+  CHECK(accounts.get(5)->amount == 8);
+}
+
+TEST_CASE("no free slot delays a new copy and no more", "[G5]") {
+  test::Database database;
+  make_accounts(database);
+  test::Proxy proxy(database.dsn());
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto accounts = replicator.add_replica<Account, 1>("accounts");
+  test::start_and_sync(replicator);
+  proxy.cut();
+  static_cast<void>(log.wait_for(EventKind::stale));
+  database.end_sessions("backend_type = 'walsender'");
+  test::Sql hoarder(database.dsn());
+  hoarder.exec("SELECT pg_create_physical_replication_slot('" + database.name() +
+               "_' || i, false, true) FROM generate_series((SELECT count(*) FROM pg_replication_slots) + 1,"
+               " current_setting('max_replication_slots')::int) i");
+  const std::size_t failures = log.count(EventKind::retrying);
+  proxy.mend();
+  REQUIRE(test::eventually([&] { return replicator.status().last_error.find("slot") != std::string::npos; }));
+  static_cast<void>(log.wait_for(EventKind::retrying, failures + 1));
+  CHECK(accounts.size() == 200);
+  CHECK(accounts.state() == TableState::stale);
+  database.exec("DELETE FROM accounts WHERE id = 0");
+  hoarder.exec(
+      "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE active_pid = pg_backend_pid()");
+  static_cast<void>(log.wait_for(EventKind::synced, 2));
+  CHECK(accounts.size() == 199);
+}
+
+TEST_CASE("a right that is taken away stops the next copy, and granting it again heals", "[G4][G5]") {
+  test::Database database;
+  make_accounts(database);
+  const std::string role = database.name() + "_reader";
+  database.exec("CREATE ROLE " + role + " LOGIN REPLICATION; GRANT SELECT ON accounts TO " + role);
+  {
+    test::EventLog log;
+    btreemapped::Options options = database.options();
+    options.connection = test::with_parts(database.dsn(), {{"user", role}});
+    options.catalog_watch_interval = std::chrono::milliseconds{50};
+    options.on_event = log.hook();
+    btreemapped::Replicator replicator(options);
+    const auto accounts = replicator.add_replica<Account, 1>("accounts");
+    test::start_and_sync(replicator);
+    database.exec("REVOKE SELECT ON accounts FROM " + role);
+    database.end_sessions("backend_type = 'walsender'");
+    REQUIRE(test::eventually([&] {
+      const btreemapped::Status status = replicator.status();
+      return (status.last_error + status.tables.at(0).last_error).find("GRANT") != std::string::npos;
+    }));
+    CHECK(accounts.size() == 200);
+    CHECK(accounts.state() != TableState::live);
+    database.exec("GRANT SELECT ON accounts TO " + role + "; DELETE FROM accounts WHERE id = 0");
+    REQUIRE(test::eventually([&] { return accounts.state() == TableState::live; }));
+    database.catch_up(replicator);
+    CHECK(accounts.size() == 199);
+  }
+  database.exec("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
 }  // namespace reconnect_test

@@ -311,4 +311,60 @@ TEST_CASE("ALTER TABLE again and again under load ends equal", "[G4][G3]") {
   CHECK(follower.rows() == follower.table());
 }
 
+TEST_CASE("upkeep of a table is not taken for a change of it", "[G4]") {
+  test::Database database;
+  Follower follower(database);
+  for (const std::string upkeep : {"VACUUM FULL items", "CLUSTER items USING items_pkey", "REINDEX TABLE items",
+                                   "ANALYZE items", "VACUUM (FREEZE) items", "CREATE INDEX later ON items (name)",
+                                   "ALTER TABLE items SET (fillfactor = 50)", "ALTER TABLE items ADD CHECK (id < 1000)",
+                                   "COMMENT ON TABLE items IS 'x'", "GRANT SELECT ON items TO public"}) {
+    CAPTURE(upkeep);
+    database.exec(upkeep);
+    database.exec("UPDATE items SET amount = amount + 1");
+    database.catch_up(*follower.replicator);
+    CHECK(follower.rows() == follower.table());
+  }
+  CHECK(follower.replicator->status().reconnects == 0);
+  CHECK(follower.log.count(EventKind::table_failed) == 0);
+}
+
+TEST_CASE("a table that moves to another schema fails, and heals when it is back", "[G4]") {
+  test::Database database;
+  Follower follower(database);
+  const std::vector<Item> before = follower.rows();
+  database.exec(
+      "CREATE SCHEMA elsewhere; ALTER TABLE items SET SCHEMA elsewhere; UPDATE elsewhere.items SET amount = 0");
+  static_cast<void>(follower.log.wait_for(EventKind::table_failed, 1, "public.items"));
+  CHECK(follower.rows() == before);
+  database.exec("ALTER TABLE elsewhere.items SET SCHEMA public");
+  static_cast<void>(follower.log.wait_for(EventKind::table_healed, 1, "public.items"));
+  CHECK(follower.rows() == follower.table());
+}
+
+TEST_CASE("a column that becomes nullable is followed until a NULL comes", "[G4]") {
+  test::Database database;
+  Follower follower(database);
+  database.exec("ALTER TABLE items ALTER name DROP NOT NULL; UPDATE items SET name = 'x' WHERE id = 1");
+  REQUIRE(test::eventually([&] { return follower.rows() == follower.table(); }));
+  const std::vector<Item> before = follower.rows();
+  database.exec("UPDATE items SET name = NULL WHERE id = 2");
+  CHECK_THAT(follower.log.wait_for(EventKind::table_failed, 1, "public.items").message, ContainsSubstring("name"));
+  CHECK(follower.rows() == before);
+}
+
+TEST_CASE("a new column of constant default, read from rows that do not have it yet, is exact", "[G4]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, 'a'), (2, "
+      "'b'); ALTER TABLE items ADD amount int NOT NULL DEFAULT 7; ALTER TABLE items REPLICA IDENTITY FULL;"
+      "CREATE PUBLICATION pub FOR TABLE items");
+  btreemapped::Replicator replicator(database.options());
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  CHECK(items.to_vector() == std::vector<Item>{{1, "a", 7}, {2, "b", 7}});
+  database.exec("UPDATE items SET name = 'c' WHERE id = 1; UPDATE items SET id = 3 WHERE id = 2");
+  database.catch_up(replicator);
+  CHECK(items.to_vector() == std::vector<Item>{{1, "c", 7}, {3, "b", 7}});
+}
+
 }  // namespace schema_changes_test

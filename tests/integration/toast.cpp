@@ -1,5 +1,6 @@
 // G4: values stored out of line, which the stream leaves out while they do not change, stay exact.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@
 
 #include "support/database.hpp"
 #include "support/event_log.hpp"
+#include "support/proxy.hpp"
 
 namespace toast_test {
 
@@ -170,6 +172,120 @@ TEST_CASE("a row that an update moves into a filter without its long value is co
   CHECK(documents.size() == 1);
   static_cast<void>(log.wait_for(btreemapped::EventKind::table_healed));
   CHECK(documents.to_vector() == std::vector<VersionedDocument>{{1, long_text('a'), 3}, {2, long_text('b'), 1}});
+}
+
+TEST_CASE("under REPLICA IDENTITY FULL values that one transaction inserts, keeps and moves stay exact", "[G4]") {
+  test::Database database;
+  Follower follower(database, "ALTER TABLE documents REPLICA IDENTITY FULL");
+  CHECK(
+      follower.rows_after("INSERT INTO documents VALUES (3, " + repeat('c') +
+                          ", 0); UPDATE documents SET version = 1 WHERE id = 3; UPDATE documents SET id = 4, version "
+                          "= 2 WHERE id = 3; UPDATE documents SET id = 3 WHERE id = 1; DELETE FROM documents WHERE id "
+                          "= 2") == std::vector<Document>{{3, long_text('a'), 0}, {4, long_text('c'), 2}});
+}
+
+TEST_CASE("a deferrable swap under REPLICA IDENTITY FULL keeps each row's long value", "[G4][G2]") {
+  test::Database database;
+  Follower follower(database,
+                    "ALTER TABLE documents DROP CONSTRAINT documents_pkey, ADD PRIMARY KEY (id) DEFERRABLE;"
+                    "ALTER TABLE documents REPLICA IDENTITY FULL");
+  CHECK(follower.rows_after("UPDATE documents SET id = 3 - id, version = version + 1") ==
+        std::vector<Document>{{1, long_text('b'), 1}, {2, long_text('a'), 1}});
+}
+
+TEST_CASE("a key move that was rolled back takes no value along", "[G4]") {
+  test::Database database;
+  Follower follower(database);
+  CHECK(follower.rows_after("BEGIN; SAVEPOINT s; UPDATE documents SET id = 9, body = " + repeat('x') +
+                            " WHERE id = 1; DELETE FROM documents WHERE id = 2; ROLLBACK TO s; UPDATE documents SET id "
+                            "= 9 WHERE id = 1; UPDATE documents SET version = 1; COMMIT") ==
+        std::vector<Document>{{2, long_text('b'), 1}, {9, long_text('a'), 1}});
+}
+
+TEST_CASE("a key that is deleted and inserted again has the value of the new row", "[G4]") {
+  test::Database database;
+  Follower follower(database);
+  CHECK(follower.rows_after("DELETE FROM documents WHERE id = 1; INSERT INTO documents VALUES (1, " + repeat('n') +
+                            ", 0); UPDATE documents SET version = 1 WHERE id = 1; DELETE FROM documents WHERE id = 2;"
+                            "UPDATE documents SET id = 2 WHERE id = 1") ==
+        std::vector<Document>{{2, long_text('n'), 1}});
+}
+
+TEST_CASE("after a lost connection the value that is not sent is the one of the new copy", "[G4][G3]") {
+  test::Database database;
+  test::EventLog log;
+  database.exec(
+      "CREATE TABLE documents (id int PRIMARY KEY, body text NOT NULL, version int NOT NULL);"
+      "ALTER TABLE documents ALTER body SET STORAGE EXTERNAL; INSERT INTO documents VALUES (1, " +
+      repeat('a') + ", 0); CREATE PUBLICATION pub FOR TABLE documents");
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto documents = replicator.add_replica<Document, 1>("documents");
+  test::start_and_sync(replicator);
+  proxy.cut();
+  static_cast<void>(log.wait_for(btreemapped::EventKind::stale));
+  database.exec("UPDATE documents SET body = " + repeat('b'));
+  proxy.mend();
+  static_cast<void>(log.wait_for(btreemapped::EventKind::synced, 2));
+  database.exec("UPDATE documents SET version = 1");
+  database.catch_up(replicator);
+  CHECK(documents.to_vector() == std::vector<Document>{{1, long_text('b'), 1}});
+}
+
+/// Long values of other types, which may be NULL.
+struct Attachment {
+  std::int32_t id;
+  std::optional<std::vector<std::byte>> content;
+  std::optional<std::string> labels;
+  std::int32_t version;
+
+  friend bool operator==(const Attachment&, const Attachment&) = default;
+};
+
+TEST_CASE("long bytes and json that come from NULL and go to NULL are kept while they are not sent", "[G4]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE attachments (id int PRIMARY KEY, content bytea, labels jsonb, version int NOT NULL);"
+      "ALTER TABLE attachments ALTER content SET STORAGE EXTERNAL, ALTER labels SET STORAGE EXTERNAL;"
+      "INSERT INTO attachments VALUES (1, NULL, NULL, 0); CREATE PUBLICATION pub FOR TABLE attachments");
+  btreemapped::Replicator replicator(database.options());
+  const auto attachments = replicator.add_replica<Attachment, 1>("attachments");
+  test::start_and_sync(replicator);
+  const std::string json = "[\"" + long_text('j') + "\"]";
+  const std::vector<std::byte> bytes(10'000, std::byte{0xff});
+  database.exec("UPDATE attachments SET content = decode(repeat('ff', 10000), 'hex'), labels = '" + json + "'");
+  database.exec("UPDATE attachments SET version = 1; UPDATE attachments SET id = 2");
+  database.catch_up(replicator);
+  CHECK(attachments.to_vector() == std::vector<Attachment>{{2, bytes, json, 1}});
+  database.exec("UPDATE attachments SET content = NULL; UPDATE attachments SET version = 2");
+  database.catch_up(replicator);
+  CHECK(attachments.to_vector() == std::vector<Attachment>{{2, std::nullopt, json, 2}});
+}
+
+struct WithoutBody {
+  std::int32_t id;
+  std::int32_t version;
+
+  friend bool operator==(const WithoutBody&, const WithoutBody&) = default;
+};
+
+TEST_CASE("a table followed twice keeps its long values where they are mapped", "[G4]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE documents (id int PRIMARY KEY, body text NOT NULL, version int NOT NULL);"
+      "ALTER TABLE documents ALTER body SET STORAGE EXTERNAL; INSERT INTO documents VALUES (1, " +
+      repeat('a') + ", 0); CREATE PUBLICATION pub FOR TABLE documents");
+  btreemapped::Replicator replicator(database.options());
+  const auto without = replicator.add_replica<WithoutBody, 1>("documents");
+  const auto with = replicator.add_replica<Document, 1>("documents");
+  test::start_and_sync(replicator);
+  database.exec("UPDATE documents SET version = 1; UPDATE documents SET id = 5, version = 2");
+  database.catch_up(replicator);
+  CHECK(with.to_vector() == std::vector<Document>{{5, long_text('a'), 2}});
+  CHECK(without.to_vector() == std::vector<WithoutBody>{{5, 2}});
 }
 
 }  // namespace toast_test

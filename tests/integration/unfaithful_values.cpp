@@ -213,4 +213,31 @@ TEST_CASE("no message about a value holds the value", "[G4]") {
   CHECK_THAT(follower.replicator->status().tables.at(0).last_error, !ContainsSubstring("secret"));
 }
 
+TEST_CASE("two tables that fail by one transaction fail alone, each with its reason", "[G4][G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE others (id int PRIMARY KEY, name text); CREATE TABLE third (LIKE others INCLUDING ALL);"
+      "CREATE TABLE items (LIKE others INCLUDING ALL); CREATE PUBLICATION pub FOR ALL TABLES");
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  const auto others = replicator.add_replica<Item, 1>("others");
+  const auto third = replicator.add_replica<Item, 1>("third");
+  test::start_and_sync(replicator);
+  database.exec(
+      "INSERT INTO items VALUES (1, NULL); INSERT INTO third VALUES (1, 'c'); INSERT INTO others VALUES (1, "
+      "NULL)");
+  database.catch_up(replicator);
+  static_cast<void>(log.wait_for(EventKind::table_failed, 1, "public.items"));
+  static_cast<void>(log.wait_for(EventKind::table_failed, 1, "public.others"));
+  CHECK(items.empty());
+  CHECK(others.empty());
+  CHECK(third.to_vector() == std::vector<Item>{{1, "c"}});
+  // They stopped at the same commit, so they may still be read together.
+  CHECK(btreemapped::read(items, others, [](const auto& a, const auto& b) { return a.size() + b.size(); }) == 0);
+  CHECK_THROWS_AS(btreemapped::read(items, third, [](const auto&, const auto&) {}), btreemapped::StaleError);
+}
+
 }  // namespace unfaithful_values_test

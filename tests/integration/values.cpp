@@ -16,6 +16,7 @@
 
 #include <btreemapped.hpp>
 
+#include "support/conninfo.hpp"
 #include "support/database.hpp"
 
 namespace values_test {
@@ -61,7 +62,8 @@ struct UnfriendlyDatabase : test::Database {
          {"datestyle = 'SQL, DMY'", "timezone = 'Asia/Kathmandu'", "bytea_output = 'escape'",
           "extra_float_digits = -15", "intervalstyle = 'iso_8601'", "client_encoding = 'LATIN1'",
           "standard_conforming_strings = off", "statement_timeout = '10s'",
-          "default_transaction_isolation = 'serializable'", "array_nulls = off"})
+          "default_transaction_isolation = 'serializable'", "array_nulls = off", "search_path = 'nowhere'",
+          "quote_all_identifiers = on", "default_transaction_read_only = on"})
       exec("ALTER DATABASE " + name() + " SET " + setting);
   }
 };
@@ -187,6 +189,12 @@ TEST_CASE("text, from the empty one to letters of all alphabets", "[values]") {
   round_trip<std::string>(database, "name", {{"'a name'", "a name"}});
 }
 
+TEST_CASE("text of a database that is not in UTF-8", "[values]") {
+  test::Database database("ENCODING 'LATIN1' LOCALE 'C'");
+  database.exec("SET client_encoding = 'UTF8'");
+  round_trip<std::string>(database, "text", {{"chr(228) || ' \u00df'", "\u00e4 \u00df"}});
+}
+
 TEST_CASE("bytea values", "[values]") {
   UnfriendlyDatabase database;
   round_trip<std::vector<std::byte>>(database, "bytea",
@@ -263,6 +271,12 @@ TEST_CASE("any other type as the text that the server shows", "[values]") {
   round_trip<std::string>(database, "timestamptz", {{"'2024-02-29 12:00:00+05:45'", "2024-02-29 06:15:00+00"}});
   round_trip<std::string>(database, "bytea", {{"decode('00ff', 'hex')", "\\x00ff"}});
   round_trip<std::string>(database, "int4range", {{"'[1,5)'", "[1,5)"}});
+  round_trip<std::string>(database, "money", {{"'1234.5'", "$1,234.50"}});
+  round_trip<std::string>(database, "time with time zone", {{"'12:00:00.5+05:45'", "12:00:00.5+05:45"}});
+  round_trip<std::string>(database, "point", {{"point(0.1::float8 + 0.2::float8, -0.0)", "(0.30000000000000004,0)"}});
+  round_trip<std::string>(database, "bit varying", {{"B'101'", "101"}});
+  round_trip<std::string>(database, "tstzrange",
+                          {{"tstzrange('2024-02-29 12:00:00+05:45', NULL)", R"(["2024-02-29 06:15:00+00",))"}});
   round_trip<std::string>(database, "inet", {{"'10.0.0.1/8'", "10.0.0.1/8"}});
   round_trip<std::string>(database, "double precision", {{"0.1::float8 + 0.2::float8", "0.30000000000000004"}});
 }
@@ -296,6 +310,80 @@ TEST_CASE("enums, domains and composites of the user", "[values]") {
     CHECK(pairs.get(id)->value == "(1,\"a b\")");
     CHECK(pairs.get(id)->maybe == "(,\"\")");
   }
+}
+
+/// Types whose text depends on settings, and some that travel with them.
+struct Mixture {
+  std::int32_t id;
+  bool yes;
+  std::int16_t small;
+  std::int64_t large;
+  float single_precision;
+  double double_precision;
+  Numeric exact;
+  std::string words;
+  std::vector<std::byte> content;
+  Uuid uuid;
+  sys_days day;
+  local_time<microseconds> local;
+  sys_time<microseconds> moment;
+  std::string document;
+  std::string duration;
+  std::string price;
+  std::optional<std::string> nothing;
+
+  friend bool operator==(const Mixture&, const Mixture&) = default;
+};
+
+TEST_CASE("a row of many types under the defaults of a role", "[values]") {
+  test::Database database;
+  const std::string role = database.name() + "_reader";
+  database.exec(
+      "CREATE TABLE mixtures (id int PRIMARY KEY, yes bool NOT NULL, small int2 NOT NULL, large int8 NOT NULL,"
+      "single_precision float4 NOT NULL, double_precision float8 NOT NULL, exact numeric NOT NULL, words text NOT NULL,"
+      "content bytea NOT NULL, uuid uuid NOT NULL, day date NOT NULL, local timestamp NOT NULL,"
+      "moment timestamptz NOT NULL, document jsonb NOT NULL, duration interval NOT NULL, price money NOT NULL,"
+      "nothing text); INSERT INTO mixtures VALUES (1, true, -7, 9000000000, 0.1, 0.1::float8 + 0.2::float8, 1.50,"
+      "'\u00e4', '\\x00ff', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '2024-02-03', '2024-02-03 04:05:06.000007',"
+      "'2024-02-03 12:00:00+05:45', '[1.0]', '1 day -02:03:04', '9.5', NULL);"
+      "CREATE ROLE " +
+      role + " LOGIN REPLICATION; GRANT SELECT ON mixtures TO " + role + "; CREATE PUBLICATION pub FOR TABLE mixtures");
+  for (const std::string setting :
+       {"datestyle = 'German'", "timezone = 'America/St_Johns'", "bytea_output = 'escape'", "extra_float_digits = -15",
+        "intervalstyle = 'sql_standard'", "client_encoding = 'LATIN1'", "search_path = 'nowhere'",
+        "default_transaction_read_only = on", "row_security = off", "statement_timeout = '20s'"})
+    database.exec("ALTER ROLE " + role + " SET " + setting);
+  {
+    btreemapped::Options options = database.options();
+    options.connection = test::with_parts(database.dsn(), {{"user", role}});
+    btreemapped::Replicator replicator(options);
+    const auto mixtures = replicator.add_replica<Mixture, 1>("mixtures");
+    test::start_and_sync(replicator);
+    database.exec("CREATE TEMP TABLE twin AS TABLE mixtures; UPDATE twin SET id = 2; INSERT INTO mixtures TABLE twin");
+    database.catch_up(replicator);
+    const sys_days day{2024y / February / 3};
+    Mixture expected{1,
+                     true,
+                     -7,
+                     9'000'000'000,
+                     0.1F,
+                     0.1 + 0.2,
+                     *Numeric::parse("1.50"),
+                     "\u00e4",
+                     bytes({0, 255}),
+                     *Uuid::parse("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+                     day,
+                     local_time<microseconds>{local_days{2024y / February / 3} + 4h + 5min + 6s + 7us},
+                     sys_time<microseconds>{day + 6h + 15min},
+                     "[1.0]",
+                     "1 day -02:03:04",
+                     "$9.50",
+                     std::nullopt};
+    CHECK(mixtures.get(1) == expected);
+    expected.id = 2;
+    CHECK(mixtures.get(2) == expected);
+  }
+  database.exec("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
 /// The ids in key order, through the copy and, after a change that moves every key away and back, through the stream.

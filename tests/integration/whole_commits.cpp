@@ -1,8 +1,10 @@
 // G2: a reader sees all of a source transaction or nothing of it, across every replica, in commit order.
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -16,6 +18,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/load.hpp"
+#include "support/sql.hpp"
 #include "support/threads.hpp"
 
 namespace whole_commits_test {
@@ -322,6 +325,29 @@ TEST_CASE("children of an inherited table are not mixed into it", "[G2]") {
   CHECK(accounts.to_vector() == std::vector<Account>{{1, 2}, {5, 6}});
 }
 
+TEST_CASE("a transaction over many tables is one commit", "[G2]") {
+  test::Database database;
+  constexpr int tables = 40;
+  std::string insert;
+  for (int i = 0; i < tables; ++i) {
+    const std::string name = "accounts" + std::to_string(i);
+    database.exec("CREATE TABLE " + name + " (id int PRIMARY KEY, amount bigint NOT NULL)");
+    insert += "INSERT INTO " + name + " VALUES (1, " + std::to_string(i) + "); ";
+  }
+  database.exec("CREATE PUBLICATION pub FOR ALL TABLES");
+  btreemapped::Replicator replicator(database.options());
+  std::vector<btreemapped::Replica<Account, 1>> replicas;
+  for (int i = 0; i < tables; ++i)
+    replicas.push_back(replicator.add_replica<Account, 1>("accounts" + std::to_string(i)));
+  test::start_and_sync(replicator);
+  const std::uint64_t before = replicas[0].sequence();
+  database.exec(insert);
+  database.catch_up(replicator);
+  CHECK(replicas[0].sequence() == before + 1);
+  for (int i = 0; i < tables; ++i)
+    CHECK(replicas[static_cast<std::size_t>(i)].to_vector() == std::vector<Account>{{1, i}});
+}
+
 TEST_CASE("tables that nobody asked for are ignored, whatever happens to them", "[G2][G4]") {
   test::Database database;
   database.exec(
@@ -378,6 +404,205 @@ TEST_CASE("a failed table is StaleError together with others, unless that is all
   static_cast<void>(log.wait_for(btreemapped::EventKind::table_healed, 1, "public.lefts"));
   CHECK(btreemapped::read(lefts, rights, sizes) == 23);
   CHECK(lefts.lsn() == rights.lsn());
+}
+
+/// Follows the tables lefts and rights, which hold what `more` puts there.
+struct Pair {
+  Pair(test::Database& db, const std::string& more) : database(db), replicator(db.options()) {
+    database.exec(
+        "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL);"
+        "CREATE TABLE rights (id int PRIMARY KEY, amount bigint NOT NULL); " +
+        more + "; CREATE PUBLICATION pub FOR TABLE lefts, rights");
+    lefts.emplace(replicator.add_replica<Account, 1>("lefts"));
+    rights.emplace(replicator.add_replica<Account, 1>("rights"));
+    test::start_and_sync(replicator);
+  }
+
+  /// How many commits became visible by it.
+  std::uint64_t commits_of(const std::string& sql) {
+    const std::uint64_t before = lefts->sequence();
+    database.exec(sql);
+    database.catch_up(replicator);
+    return lefts->sequence() - before;
+  }
+
+  test::Database& database;
+  btreemapped::Replicator replicator;
+  std::optional<btreemapped::Replica<Account, 1>> lefts;
+  std::optional<btreemapped::Replica<Account, 1>> rights;
+};
+
+TEST_CASE("transactions arrive in the order of their commits, not of their beginnings", "[G2]") {
+  test::Database database;
+  Pair pair(database, "INSERT INTO lefts VALUES (1, 1)");
+  test::Sql early(database.dsn());
+  test::Sql late(database.dsn());
+  early.exec("BEGIN; INSERT INTO rights VALUES (1, 1)");
+  late.exec("BEGIN; INSERT INTO rights VALUES (2, 2)");
+  early.exec("INSERT INTO rights VALUES (3, 3)");
+  late.exec("UPDATE lefts SET amount = 10 WHERE id = 1; COMMIT");
+  database.catch_up(pair.replicator);
+  CHECK(pair.rights->to_vector() == std::vector<Account>{{2, 2}});
+  CHECK(pair.lefts->get(1)->amount == 10);
+  early.exec("UPDATE lefts SET amount = amount + 1 WHERE id = 1; COMMIT");
+  database.catch_up(pair.replicator);
+  CHECK(pair.rights->to_vector() == std::vector<Account>{{1, 1}, {2, 2}, {3, 3}});
+  CHECK(pair.lefts->get(1)->amount == 11);
+}
+
+TEST_CASE("what a foreign key cascades belongs to the same commit", "[G2]") {
+  test::Database database;
+  Pair pair(database,
+            "ALTER TABLE rights ADD FOREIGN KEY (id) REFERENCES lefts ON UPDATE CASCADE ON DELETE CASCADE;"
+            "INSERT INTO lefts VALUES (1, 1), (2, 2), (3, 3); INSERT INTO rights TABLE lefts");
+  CHECK(pair.commits_of("UPDATE lefts SET id = id + 10 WHERE id > 1") == 1);
+  CHECK(pair.rights->to_vector() == std::vector<Account>{{1, 1}, {12, 2}, {13, 3}});
+  CHECK(pair.commits_of("DELETE FROM lefts WHERE id = 1") == 1);
+  CHECK(pair.rights->to_vector() == std::vector<Account>{{12, 2}, {13, 3}});
+}
+
+TEST_CASE("tables truncated together, also with one that nobody follows, are refilled in the same commit", "[G2]") {
+  test::Database database;
+  Pair pair(database,
+            "CREATE TABLE spare (id int PRIMARY KEY); INSERT INTO spare VALUES (1);"
+            "INSERT INTO lefts VALUES (1, 1); INSERT INTO rights VALUES (1, 1), (2, 2)");
+  CHECK(pair.commits_of("INSERT INTO rights VALUES (8, 8); TRUNCATE rights, spare, lefts; INSERT INTO lefts VALUES (5, "
+                        "5); INSERT INTO rights VALUES (2, 22)") == 1);
+  CHECK(pair.lefts->to_vector() == std::vector<Account>{{5, 5}});
+  CHECK(pair.rights->to_vector() == std::vector<Account>{{2, 22}});
+}
+
+TEST_CASE("a row that comes and goes within a transaction leaves no trace", "[G2]") {
+  test::Database database;
+  Pair pair(database, "INSERT INTO lefts VALUES (1, 1), (2, 2), (3, 3)");
+  static_cast<void>(pair.commits_of(
+      "INSERT INTO lefts VALUES (9, 9); UPDATE lefts SET id = 8 WHERE id = 9; DELETE FROM lefts WHERE id "
+      "= 8; DELETE FROM lefts WHERE id = 1; INSERT INTO lefts VALUES (1, 11); UPDATE lefts SET id = 7 "
+      "WHERE id = 2; UPDATE lefts SET id = 2 WHERE id = 7; UPDATE lefts SET amount = 0 WHERE id = 3;"
+      "DELETE FROM lefts WHERE id = 3"));
+  CHECK(pair.lefts->to_vector() == std::vector<Account>{{1, 11}, {2, 2}});
+}
+
+TEST_CASE("keys that change places in a ring keep their rows", "[G2]") {
+  test::Database database;
+  Pair pair(database, "INSERT INTO lefts SELECT id, id FROM generate_series(1, 5) id");
+  CHECK(
+      pair.commits_of("UPDATE lefts SET id = 0 WHERE id = 1; UPDATE lefts SET id = 1 WHERE id = 2; UPDATE lefts SET id "
+                      "= 2 WHERE id = 3; UPDATE lefts SET id = 3 WHERE id = 4; UPDATE lefts SET id = 4 WHERE id = 5;"
+                      "UPDATE lefts SET id = 5 WHERE id = 0") == 1);
+  CHECK(pair.lefts->to_vector() == std::vector<Account>{{1, 2}, {2, 3}, {3, 4}, {4, 5}, {5, 1}});
+}
+
+TEST_CASE("of hundreds of subtransactions within each other only what survives arrives", "[G2]") {
+  test::Database database;
+  Pair pair(database, "INSERT INTO lefts VALUES (0, 0)");
+  CHECK(pair.commits_of("DO $$ BEGIN FOR i IN 1..300 LOOP BEGIN INSERT INTO lefts VALUES (i, i);"
+                        "UPDATE lefts SET amount = amount + 1 WHERE id = 0;"
+                        "IF i % 3 = 0 THEN RAISE division_by_zero; END IF; EXCEPTION WHEN division_by_zero THEN"
+                        " INSERT INTO rights VALUES (i, i); END; END LOOP; END $$") == 1);
+  CHECK(pair.lefts->size() == 201);
+  CHECK(pair.rights->size() == 100);
+  CHECK(pair.lefts->get(0)->amount == 200);
+  CHECK_FALSE(pair.lefts->contains(300));
+}
+
+TEST_CASE("rows that COPY writes, many at one position of the log, all arrive", "[G2][G3]") {
+  test::Database database;
+  Pair pair(database, "INSERT INTO lefts VALUES (0, 0)");
+  CHECK(pair.commits_of("COPY lefts FROM PROGRAM 'seq 1 5000 | awk \"{print \\$1 \\\"\\t\\\" \\$1}\"'") == 1);
+  CHECK(pair.lefts->size() == 5001);
+  CHECK(pair.lefts->get(5000)->amount == 5000);
+}
+
+TEST_CASE("transactions of another origin are followed like all others", "[G2]") {
+  test::Database database;
+  Pair pair(database, "INSERT INTO lefts VALUES (0, 0)");
+  const std::string origin = "'" + database.name() + "'";
+  test::Sql session(database.dsn());
+  session.exec("SELECT pg_replication_origin_create(" + origin + ")");
+  session.exec("SELECT pg_replication_origin_session_setup(" + origin + ")");
+  session.exec(
+      "BEGIN; SELECT pg_replication_origin_xact_setup('0/1234', now()); INSERT INTO lefts VALUES (1, 1); COMMIT");
+  database.exec("INSERT INTO lefts VALUES (2, 2)");
+  session.exec("SELECT pg_replication_origin_session_reset()");
+  session.exec("SELECT pg_replication_origin_drop(" + origin + ")");
+  database.catch_up(pair.replicator);
+  CHECK(pair.lefts->to_vector() == std::vector<Account>{{0, 0}, {1, 1}, {2, 2}});
+  CHECK(pair.replicator.status().reconnects == 0);
+}
+
+TEST_CASE("one table followed twice is at the same commit in both, under load", "[G2][G8]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE accounts (id int PRIMARY KEY, owner text NOT NULL UNIQUE, amount bigint NOT NULL);"
+      "ALTER TABLE accounts REPLICA IDENTITY FULL; INSERT INTO accounts SELECT id, 'o' || id, 0 FROM "
+      "generate_series(0, "
+      "29) id; CREATE PUBLICATION pub FOR TABLE accounts");
+  btreemapped::Replicator replicator(database.options());
+  const auto by_id = replicator.add_replica<Account, 1>("accounts");
+  const auto by_owner = replicator.add_replica<AccountByOwner, 1>("accounts");
+  test::start_and_sync(replicator);
+  std::atomic<int> serial{100};
+  test::Load load(database.dsn(), 2, [&serial](std::mt19937_64& random) {
+    const std::string id = std::to_string(random() % 30);
+    const std::string fresh = std::to_string(++serial);
+    switch (random() % 3) {
+      case 0: return "INSERT INTO accounts VALUES (" + fresh + ", 'o" + fresh + "', 0)";
+      case 1: return std::string{"DELETE FROM accounts WHERE id IN (SELECT max(id) FROM accounts HAVING max(id) > 29)"};
+      default: return "UPDATE accounts SET owner = 'p" + fresh + "' WHERE id = " + id;
+    }
+  });
+  int differences = 0;
+  for (std::uint64_t seen = 0, last = 0; seen < 100;) {
+    btreemapped::read(by_id, by_owner, [&](const auto& ids, const auto& owners) {
+      if (ids.size() != owners.size()) ++differences;
+      for (const AccountByOwner& row : owners)
+        if (!ids.contains(row.id)) ++differences;
+      if (ids.sequence() != last) ++seen;
+      last = ids.sequence();
+    });
+  }
+  load.stop();
+  CHECK(differences == 0);
+}
+
+TEST_CASE("readers never see half of a transaction while the connection is lost again and again", "[G2][G5]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL);"
+      "CREATE TABLE rights (id int PRIMARY KEY, amount bigint NOT NULL);"
+      "INSERT INTO lefts SELECT id, 100 FROM generate_series(0, 49) id; INSERT INTO rights TABLE lefts;"
+      "CREATE PUBLICATION pub FOR TABLE lefts, rights");
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto lefts = replicator.add_replica<Account, 1>("lefts");
+  const auto rights = replicator.add_replica<Account, 1>("rights");
+  test::start_and_sync(replicator);
+  test::Load load(database.dsn(), 2, [](std::mt19937_64& random) {
+    const auto id = [&] { return std::to_string(random() % 50); };
+    return "UPDATE lefts SET amount = amount - 3 WHERE id = " + id() + "; " +
+           "UPDATE rights SET amount = amount + 3 WHERE id = " + id();
+  });
+  std::atomic<bool> done{false};
+  std::atomic<int> broken{0};
+  test::run_together({[&] {
+                        while (!done.load())
+                          btreemapped::read(lefts, rights, [&](const auto& left, const auto& right) {
+                            if (sum(left) + sum(right) != 10'000) ++broken;
+                          });
+                      },
+                      [&] {
+                        for (std::size_t round = 1; round <= 5; ++round) {
+                          static_cast<void>(load.go_on_for(20));
+                          database.end_sessions("backend_type = 'walsender'");
+                          static_cast<void>(log.wait_for(btreemapped::EventKind::synced, round + 1));
+                        }
+                        done.store(true);
+                      }});
+  load.stop();
+  CHECK(broken == 0);
 }
 
 }  // namespace whole_commits_test
