@@ -183,6 +183,7 @@ TEST_CASE("a crash of the server during the copy starts the copy again", "[G1][G
   database.exec("DELETE FROM accounts WHERE id < 50");
   proxy.release();
   test::wait_until_synced(replicator);
+  database.catch_up(replicator);
   CHECK(accounts.to_vector() == table(database));
 }
 
