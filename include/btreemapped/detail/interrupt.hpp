@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -27,12 +28,18 @@ namespace detail {
 using Deadline = std::chrono::steady_clock::time_point;
 inline constexpr Deadline no_deadline = Deadline::max();
 
+/// Throws Error for a call that the system refuses, for want of descriptors or memory for most.
+[[noreturn]] inline void throw_system_error(const char* call, int code = errno) {
+  throw Error(std::string("the system refuses ") + call + ": " + std::generic_category().message(code),
+              {.retryable = true});
+}
+
 /// Ends, from any thread and for good, whatever waits for a socket under it.
 /// Operations that see it throw StoppedError. Shared by all that wait, since an abandoned thread may outlive its owner.
 class Interrupt {
  public:
   Interrupt() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), owner_(::getpid()) {
-    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "btreemapped: eventfd");
+    if (fd_ < 0) throw_system_error("eventfd");
   }
   Interrupt(const Interrupt&) = delete;
   Interrupt& operator=(const Interrupt&) = delete;
@@ -66,7 +73,7 @@ class Interrupt {
     /// Keeps a duplicate: the owner of `fd` may close it at any time, and its number would be somebody else's then.
     Socket(std::shared_ptr<Interrupt> interrupt, int fd)
         : interrupt_(std::move(interrupt)), fd_(::fcntl(fd, F_DUPFD_CLOEXEC, 0)) {
-      if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "btreemapped: dup");
+      if (fd_ < 0) throw_system_error("dup");
       const std::lock_guard lock{interrupt_->mutex_};
       interrupt_->sockets_.push_back(fd_);
       if (interrupt_->interrupted()) ::shutdown(fd_, SHUT_RDWR);
@@ -115,7 +122,7 @@ inline short wait_for_socket(int fd, short events, const Interrupt& interrupt, D
     const int ready = ::poll(fds, 2, poll_timeout(deadline));
     interrupt.check();
     if (ready > 0 && fds[0].revents != 0) return fds[0].revents;
-    if (ready < 0 && errno != EINTR) throw std::system_error(errno, std::generic_category(), "btreemapped: poll");
+    if (ready < 0 && errno != EINTR) throw_system_error("poll");
     if (deadline != no_deadline && std::chrono::steady_clock::now() >= deadline) return 0;
   }
 }

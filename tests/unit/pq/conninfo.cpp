@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -193,4 +194,29 @@ TEST_CASE("a session over a socket is pinned to its folder") {
   const std::string text = pq::pinned_to("hostaddr=10.0.0.1", {"/run/postgresql", "", "5432"});
   CHECK(option(text, "host") == "/run/postgresql");
   CHECK(option(text, "hostaddr").empty());
+}
+
+TEST_CASE("each address of a host is a candidate of its own, under the host's name") {
+  const auto addresses = pq::addresses_of({"host=localhost port=7 user=u", std::chrono::seconds{3}});
+  REQUIRE_FALSE(addresses.empty());
+  std::vector<std::string> seen;
+  for (const pq::Candidate& each : addresses) {
+    CHECK(option(each.conninfo, "host") == "localhost");
+    CHECK(option(each.conninfo, "port") == "7");
+    CHECK(option(each.conninfo, "user") == "u");
+    CHECK(each.timeout == std::chrono::seconds{3});
+    seen.push_back(option(each.conninfo, "hostaddr"));
+  }
+  std::sort(seen.begin(), seen.end());
+  CHECK(std::adjacent_find(seen.begin(), seen.end()) == seen.end());
+}
+
+TEST_CASE("a folder, a number, a given address and an unknown host are their own only candidate") {
+  for (const char* const text :
+       {"host=/tmp", "host=127.0.0.1", "host=localhost hostaddr=127.0.0.1", "host=nobody.invalid", "port=7"}) {
+    INFO(text);
+    const auto addresses = pq::addresses_of({text, std::chrono::seconds{3}});
+    REQUIRE(addresses.size() == 1);
+    CHECK(addresses.front().conninfo == text);
+  }
 }

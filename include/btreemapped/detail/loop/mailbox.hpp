@@ -1,17 +1,17 @@
 #pragma once
 
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include <btreemapped/detail/interrupt.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -24,7 +24,7 @@ class Mailbox {
   using Letter = std::function<void()>;
 
   Mailbox() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "btreemapped: eventfd");
+    if (fd_ < 0) throw_system_error("eventfd");
   }
   Mailbox(const Mailbox&) = delete;
   Mailbox& operator=(const Mailbox&) = delete;

@@ -7,11 +7,14 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
 #include <pthread.h>
 #include <csignal>
+
+#include <btreemapped/detail/interrupt.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -41,6 +44,9 @@ class Thread {
             on_start = nullptr;
             done->set();
           });
+    } catch (const std::system_error& error) {
+      pthread_sigmask(SIG_SETMASK, &before, nullptr);
+      throw_system_error("a thread", error.code().value());
     } catch (...) {
       pthread_sigmask(SIG_SETMASK, &before, nullptr);
       throw;

@@ -33,27 +33,28 @@ using ResultPtr = std::unique_ptr<PGresult, decltype(&PQclear)>;
 /// given up. Only open() may block beyond that, in name resolution: call it where it can be abandoned.
 class Connection {
  public:
-  /// Tries the servers of the connection string in their order, each for connect_timeout, until one lets us in.
+  /// Tries the servers of the connection string in their order, each address for connect_timeout, until one lets us in.
   /// Throws: ConnectionError, StoppedError, UsageError (the string cannot be read).
   [[nodiscard]] static Connection open(std::string_view conninfo, std::shared_ptr<Interrupt> interrupt,
                                        Deadline deadline) {
-    const std::vector<Candidate> servers = candidates(conninfo);
     std::string failures;
-    ErrorContext context;
-    for (const Candidate& server : servers) {
-      try {
-        Connection connection{server.conninfo, interrupt};
-        connection.finish_connecting(std::min(deadline, std::chrono::steady_clock::now() + server.timeout));
-        connection.pin_settings(deadline);
-        return connection;
-      } catch (const ConnectionError& error) {
-        // Another server would answer the same about a wrong password.
-        if (servers.size() == 1 || !error.retryable()) throw;
-        failures += failures.empty() ? "" : "\n";
-        failures += error.what();
-        context.sqlstate = error.sqlstate();
-        context.retryable = true;
-        if (std::chrono::steady_clock::now() >= deadline) break;
+    ErrorContext context{.retryable = true};
+    for (const Candidate& host : candidates(conninfo)) {
+      interrupt->check();
+      for (const Candidate& server : addresses_of(host)) {
+        try {
+          Connection connection{server.conninfo, interrupt};
+          connection.finish_connecting(std::min(deadline, std::chrono::steady_clock::now() + server.timeout));
+          connection.pin_settings(deadline);
+          return connection;
+        } catch (const ConnectionError& error) {
+          // Another server would answer the same about a wrong password.
+          if (!error.retryable()) throw;
+          const std::string failure = error.what();
+          if (failures.find(failure) == std::string::npos) failures += (failures.empty() ? "" : "\n") + failure;
+          context.sqlstate = error.sqlstate();
+          if (std::chrono::steady_clock::now() >= deadline) throw ConnectionError(failures, context);
+        }
       }
     }
     throw ConnectionError(failures, context);

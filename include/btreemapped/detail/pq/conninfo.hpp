@@ -14,6 +14,8 @@
 #include <vector>
 
 #include <libpq-fe.h>
+#include <netdb.h>
+#include <sys/socket.h>
 
 #include <btreemapped/error.hpp>
 
@@ -134,11 +136,10 @@ struct Address {
 /// The connection string for further sessions on the very server that the first one found: several hosts, a name with
 /// several addresses or a balancer must not lead them elsewhere.
 [[nodiscard]] inline std::string pinned_to(std::string_view text, const Address& address) {
-  const ConninfoOverride pins[] = {{"host", address.host},
-                                   {"hostaddr", address.hostaddr},
-                                   {"port", address.port},
-                                   {"target_session_attrs", "any"},
-                                   {"load_balance_hosts", ""}};
+  const ConninfoOverride pins[] = {
+      {"host", address.host},     {"hostaddr", address.hostaddr},
+      {"port", address.port},     {"target_session_attrs", "any"},
+      {"load_balance_hosts", ""}, {"replication", ""}};  // should the user have asked for it
   return with_overrides(text, pins);
 }
 
@@ -157,6 +158,31 @@ struct Candidate {
     out.push_back(list->substr(start, comma == std::string::npos ? comma : comma - start));
   }
   return out;
+}
+
+/// One candidate for each address of a host, of which libpq would never give up the first if it answers nothing. The
+/// candidate itself where its host is a folder or a number, or cannot be resolved, which is libpq's to explain.
+/// Blocks and locks: name resolution.
+[[nodiscard]] inline std::vector<Candidate> addresses_of(const Candidate& server) {
+  const Conninfo effective = effective_conninfo(server.conninfo);
+  const std::string* const host = find_option(effective, "host");
+  if (host == nullptr || host->front() == '/' || host->front() == '@' || host->find(',') != std::string::npos ||
+      find_option(effective, "hostaddr") != nullptr)
+    return {server};
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* first = nullptr;
+  if (::getaddrinfo(host->c_str(), nullptr, &hints, &first) != 0) return {server};
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> found{first, &::freeaddrinfo};
+  std::vector<Candidate> out;
+  for (const addrinfo* each = found.get(); each != nullptr; each = each->ai_next) {
+    char address[NI_MAXHOST];
+    if (::getnameinfo(each->ai_addr, each->ai_addrlen, address, sizeof address, nullptr, 0, NI_NUMERICHOST) != 0)
+      continue;
+    const ConninfoOverride one[] = {{"hostaddr", address}};
+    out.push_back({with_overrides(server.conninfo, one), server.timeout});
+  }
+  return out.size() < 2 ? std::vector<Candidate>{server} : out;
 }
 
 /// The servers of a connection string in the order in which to try them. libpq itself knows a list, but its

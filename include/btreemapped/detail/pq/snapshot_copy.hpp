@@ -67,14 +67,42 @@ class SnapshotCopy {
   }
 
   /// Calls `on_line(std::string_view)` with each row as COPY's text format has it, with its newline; returns their
-  /// number. The view is valid during the call. What the callback throws ends the session.
+  /// number. The view is valid during the call. What the callback throws ends the session; what the server refuses
+  /// ends only this copy.
+  /// Throws: SchemaError with the table, ConnectionError, StoppedError.
   template <class OnLine>
   std::uint64_t copy(const sql::CopySource& source, OnLine&& on_line, Deadline deadline = no_deadline) {
     const std::string doing = "cannot copy table " + to_string(source.table);
+    connection_.exec("SAVEPOINT one_table", doing, deadline);
+    try {
+      const std::uint64_t lines = copy_lines(source, doing, on_line, deadline);
+      connection_.exec("RELEASE SAVEPOINT one_table", doing, deadline);
+      return lines;
+    } catch (const SchemaError&) {
+      // Not what a callback throws: that has closed the session.
+      if (connection_.is_open())
+        connection_.exec("ROLLBACK TO SAVEPOINT one_table; RELEASE SAVEPOINT one_table", doing, deadline);
+      throw;
+    }
+  }
+
+  /// Ends the transaction and with it snapshot and locks.
+  void commit(Deadline deadline) { connection_.exec("COMMIT", "cannot end the copy", deadline); }
+
+  [[nodiscard]] Connection& connection() noexcept { return connection_; }
+
+ private:
+  explicit SnapshotCopy(Connection connection) : connection_(std::move(connection)) {}
+
+  template <class OnLine>
+  std::uint64_t copy_lines(const sql::CopySource& source, const std::string& doing, OnLine& on_line,
+                           Deadline deadline) {
     connection_.send_query(sql::copy_query(source), doing, deadline);
-    if (const ResultPtr begun = connection_.next_result(doing, deadline);
-        !begun || PQresultStatus(begun.get()) != PGRES_COPY_OUT) {
-      if (!begun) connection_.throw_lost(doing);
+    const ResultPtr begun = connection_.next_result(doing, deadline);
+    if (!begun) connection_.throw_lost(doing);
+    const ExecStatusType status = PQresultStatus(begun.get());
+    if (status != PGRES_COPY_OUT) {
+      while (status == PGRES_FATAL_ERROR && connection_.next_result(doing, deadline)) continue;
       connection_.throw_result<SchemaError>(*begun, doing, {.table = to_string(source.table)});
     }
     std::uint64_t lines = 0;
@@ -104,14 +132,6 @@ class SnapshotCopy {
     finish(doing, source.table, deadline);
     return lines;
   }
-
-  /// Ends the transaction and with it snapshot and locks.
-  void commit(Deadline deadline) { connection_.exec("COMMIT", "cannot end the copy", deadline); }
-
-  [[nodiscard]] Connection& connection() noexcept { return connection_; }
-
- private:
-  explicit SnapshotCopy(Connection connection) : connection_(std::move(connection)) {}
 
   /// Takes in what is left of a statement on a table.
   void finish(std::string_view doing, const TableName& table, Deadline deadline) {
