@@ -68,24 +68,35 @@ struct TableToJudge {
   std::span<const FieldNeed> needs;
 };
 
-/// Publications that are not there, with the SQL that makes them for all these tables.
+/// Publications that are not there, with the SQL that makes them for all these tables. To be told last: an unlogged
+/// table, say, has to be mended before it can be published.
 [[nodiscard]] inline std::vector<Problem> judge_publications(const PreflightContext& context,
                                                              std::span<const TableToJudge> tables) {
   std::vector<Problem> out;
   if (context.server.publications.empty())
     out.push_back({Problem::Severity::error, {}, {}, "no publication is named", "name one in the options"});
   if (context.creates_publication) return out;
+  constexpr std::size_t longest_name = 63;
   std::vector<std::string> list;
   bool partitioned = false;
   for (const TableToJudge& each : tables) {
     const TableShape& shape = each.facts.shape;
-    if (shape.oid == 0) continue;
+    if (shape.oid == 0 || (shape.kind != 'r' && shape.kind != 'p')) continue;
     std::string name = (shape.kind == 'p' ? "" : "ONLY ") + sql::identifier(shape.table);
     if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(std::move(name));
     partitioned = partitioned || shape.kind == 'p';
   }
   for (const PublicationShape& publication : context.server.publications) {
     if (publication.exists) continue;
+    if (publication.name.size() > longest_name) {
+      out.push_back({Problem::Severity::error,
+                     {},
+                     {},
+                     "there is no publication " + publication.name + ": a name has at most " +
+                         std::to_string(longest_name) + " bytes",
+                     "name one in the options"});
+      continue;
+    }
     const std::string tail = list.empty() ? "" : " FOR TABLE " + sql::comma_separated(list, std::identity{});
     out.push_back({Problem::Severity::error,
                    {},
@@ -97,32 +108,35 @@ struct TableToJudge {
   return out;
 }
 
+/// Adds those that are not yet there: the same table may be asked for by several row types.
+inline void add_new(std::vector<Problem>& to, std::span<const Problem> problems) {
+  for (const Problem& each : problems) {
+    const auto same = [&](const Problem& known) {
+      return known.table == each.table && known.column == each.column && known.what == each.what;
+    };
+    if (std::none_of(to.begin(), to.end(), same)) to.push_back(each);
+  }
+}
+
 /// All that keeps these tables from being followed. Pure: the catalog has been read.
 [[nodiscard]] inline std::vector<Problem> judge(const PreflightContext& context, std::span<const TableToJudge> tables) {
   std::vector<Problem> out = judge_server(context.server);
   if (context.server.version < oldest_server_version) return out;  // nothing else could be read
-  const auto add = [&](std::vector<Problem> problems) {
-    for (Problem& each : problems) {
-      // The same table may be asked for by several row types.
-      const auto same = [&](const Problem& known) {
-        return known.table == each.table && known.column == each.column && known.what == each.what;
-      };
-      if (std::none_of(out.begin(), out.end(), same)) out.push_back(std::move(each));
-    }
-  };
-  add(judge_publications(context, tables));
-  for (const TableToJudge& each : tables) add(TableJudge{context, each.facts, each.needs}.judge());
+  for (const TableToJudge& each : tables) add_new(out, TableJudge{context, each.facts, each.needs}.judge());
+  add_new(out, judge_publications(context, tables));
   return out;
 }
 
-/// All problems in one message: the errors first, each with its remedy on a line of its own.
+/// All problems in one message: the errors first, numbered if they are several, each with its remedy on a line of its
+/// own.
 [[nodiscard]] inline std::string describe(std::span<const Problem> problems) {
   std::string out;
   std::size_t number = 0;
   for (const Problem::Severity severity : {Problem::Severity::error, Problem::Severity::warning}) {
     for (const Problem& each : problems) {
       if (each.severity != severity) continue;
-      out += (out.empty() ? "" : "\n") + std::to_string(++number) + ". ";
+      out += out.empty() ? "" : "\n";
+      if (problems.size() > 1) out += std::to_string(++number) + ". ";
       if (severity == Problem::Severity::warning) out += "warning: ";
       out += each.table.empty() ? std::string{"server"} : each.table;
       if (!each.column.empty()) out += ", column " + each.column;

@@ -232,3 +232,17 @@ TEST_CASE("one message lists the errors and then the warnings, each with its rem
   CHECK(has_errors(problems));
   CHECK(describe(std::vector<Problem>{}).empty());
 }
+
+TEST_CASE("a single problem has no number") {
+  const std::vector<Problem> problems{{Problem::Severity::error, "", "", "wal_level is replica", "raise it"}};
+  CHECK(describe(problems) == "server: wal_level is replica\n   remedy: raise it");
+}
+
+TEST_CASE("a publication's name that no publication can have is said to be too long") {
+  ServerShape server = good_server();
+  server.publications = {{.name = std::string(64, 'p')}};
+  TableFacts facts = good_table();
+  facts.shape.published = false;
+  facts.publications.clear();
+  CHECK_THAT(only(judge_one(server, facts)).what, ContainsSubstring("63 bytes"));
+}

@@ -86,6 +86,7 @@ struct PublicationShape {
   bool updates = false;
   bool deletes = false;
   bool truncates = false;
+  bool all_tables = false;
 };
 
 /// What preflight needs to know of the server.

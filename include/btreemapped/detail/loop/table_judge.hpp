@@ -94,6 +94,7 @@ class TableJudge {
     if (!exists) return;  // said of the server
     if (!shape_.published) {
       if (missing && context_.creates_publication) return;
+      if (!shape_.persistent && publishes_all()) return;  // it will be published once it is logged
       return explain_unpublished(names);
     }
     if (facts_.column_lists_differ) {
@@ -317,6 +318,11 @@ class TableJudge {
                   "the column's long values; the table would have to be copied again",
                   alter("REPLICA IDENTITY FULL"));
     }
+  }
+
+  [[nodiscard]] bool publishes_all() const noexcept {
+    const auto& publications = context_.server.publications;
+    return std::any_of(publications.begin(), publications.end(), [](const auto& each) { return each.all_tables; });
   }
 
   [[nodiscard]] std::string first_publication() const {

@@ -45,8 +45,8 @@ FROM pg_catalog.pg_control_system() s)sql");
     shape.used_senders = server.number<int>(0, 8);
 
     const Rows found = transaction.query(
-        "SELECT p.pubname, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate FROM pg_catalog.pg_publication p "
-        "WHERE p.pubname IN (" +
+        "SELECT p.pubname, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.puballtables "
+        "FROM pg_catalog.pg_publication p WHERE p.pubname IN (" +
         literal_list(publications) + ")");
     for (const std::string& name : publications) {
       PublicationShape& publication = shape.publications.emplace_back();
@@ -58,6 +58,7 @@ FROM pg_catalog.pg_control_system() s)sql");
         publication.updates = found.flag(row, 2);
         publication.deletes = found.flag(row, 3);
         publication.truncates = found.flag(row, 4);
+        publication.all_tables = found.flag(row, 5);
       }
     }
     return shape;

@@ -47,6 +47,8 @@ struct GuardReport {
   std::vector<TableName> names;
   std::vector<bool> found(sources.size(), false);
   const auto add = [&](std::size_t table, std::string what, std::string sqlstate, bool retryable) {
+    // A table that cannot be had because it has changed may be had as it is now, or preflight says what it lacks.
+    for (GuardFinding& known : report.findings) known.retryable |= known.table == table && retryable;
     if (!found[table]) report.findings.push_back({table, std::move(what), std::move(sqlstate), retryable});
     found[table] = true;
   };

@@ -38,7 +38,7 @@ inline void create_publication(Session& session, const std::string& name, std::s
     }
   }
   try {
-    session.query("cannot create the publication", create_publication_sql(name, tables));
+    session.query("cannot create the publication", create_publication_sql(name, tables), Session::Mode::read_write);
   } catch (const SchemaError& error) {
     // Somebody was faster; whether theirs will do is preflight's question.
     if (error.sqlstate() != "42710" && error.sqlstate() != "23505") throw;

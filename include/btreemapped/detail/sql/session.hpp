@@ -79,13 +79,17 @@ class Session {
     pqxx::work& work_;
   };
 
-  /// Calls f(Transaction&) inside a transaction that sees one state of the database, and commits.
+  enum class Mode { read_only, read_write };
+
+  /// Calls f(Transaction&) inside a transaction that sees one state of the database, and commits. What a role's default
+  /// says of reading and writing does not count.
   /// Throws: SchemaError (the server refuses a statement), ConnectionError, StoppedError, what f throws.
   template <class Function>
-  auto in_transaction(std::string_view doing, Function&& f) {
+  auto in_transaction(std::string_view doing, Function&& f, Mode mode = Mode::read_only) {
     return guarded(doing, [&] {
       pqxx::work work{*connection_};
-      const pqxx::result pid = work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; " + settings_ +
+      const std::string access = mode == Mode::read_only ? "READ ONLY; " : "READ WRITE; ";
+      const pqxx::result pid = work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ " + access + settings_ +
                                          "SELECT pg_catalog.pg_backend_pid()");
       // libpqxx 6 opens a lost connection again by itself, behind the back of Interrupt.
       if (pid[0][0].as<int>() != backend_pid_) throw pqxx::broken_connection{"the connection is lost"};
@@ -101,8 +105,8 @@ class Session {
     });
   }
 
-  Rows query(std::string_view doing, const std::string& sql) {
-    return in_transaction(doing, [&](Transaction& transaction) { return transaction.query(sql); });
+  Rows query(std::string_view doing, const std::string& sql, Mode mode = Mode::read_only) {
+    return in_transaction(doing, [&](Transaction& transaction) { return transaction.query(sql); }, mode);
   }
 
   [[nodiscard]] int server_version() const { return connection_->server_version(); }
