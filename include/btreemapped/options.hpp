@@ -9,7 +9,8 @@
 namespace btreemapped {
 inline namespace v0 {
 
-/// How a Replicator connects and behaves. Only `connection` and `publication` have to be set.
+/// How a Replicator connects and behaves. Only `connection` and `publication` have to be set. Durations are positive;
+/// what is longer than the server can take, 24 days, means just that.
 struct Options {
   /// A libpq connection string or URI, so TLS, service files, password files and several hosts work as with psql;
   /// timeouts for connecting are libpq's, too: `connect_timeout`, here 10 s unless set.
@@ -29,14 +30,15 @@ struct Options {
   std::chrono::milliseconds lock_timeout{10'000};
   /// The pause before the first new attempt after a lost connection; it doubles with each failure.
   std::chrono::milliseconds shortest_backoff{100};
-  /// The longest pause between two attempts.
+  /// The longest pause between two attempts, also where `shortest_backoff` is longer.
   std::chrono::milliseconds longest_backoff{15'000};
   /// How often the catalog is compared with what was copied: the longest time for which a schema change that the
   /// stream does not show can go unnoticed.
   std::chrono::milliseconds catalog_watch_interval{10'000};
 
   /// Told of every Event, in order, on a thread of its own. It may read replicas, call stop() (which then only asks)
-  /// and throw (which is counted and ignored).
+  /// and throw (which is counted and ignored). Where it is too slow, events are dropped and counted; stop() waits for
+  /// a call that is under way, and gives those that are still queued a moment.
   std::function<void(const Event&)> on_event{};
   /// Called first on every thread that the library starts.
   std::function<void()> on_thread_start{};

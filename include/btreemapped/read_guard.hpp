@@ -65,7 +65,7 @@ class [[nodiscard]] ReadGuard {
   /// Throws: NotReadyError before the first complete copy; UsageError in a forked child.
   explicit ReadGuard(const Table& table) : pin_(table.store()), table_(table) {
     if (!table.copied() && !table.store().readable_before_copy())
-      throw NotReadyError("btreemapped: " + to_string(table.name()) +
+      throw NotReadyError(to_string(table.name()) +
                               " has not been copied yet; wait for Replicator::synced(), or set "
                               "Options::empty_until_synced to read an empty table until then",
                           {.table = to_string(table.name()), .retryable = true});
@@ -185,7 +185,7 @@ class [[nodiscard]] ReadGuard {
     const detail::Table& stale =
         table_.detached_at() < other.table_.detached_at() ? static_cast<const detail::Table&>(other.table_) : table_;
     throw StaleError(
-        "btreemapped: " + to_string(stale.name()) + " stopped at " + to_string(stale.detached_at()) +
+        to_string(stale.name()) + " stopped at " + to_string(stale.detached_at()) +
             " while the other tables went on; pass btreemapped::allow_stale to read them together all the same",
         {.table = to_string(stale.name()), .lsn = stale.detached_at(), .retryable = true});
   }

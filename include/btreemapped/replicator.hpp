@@ -47,7 +47,7 @@ class Replicator {
   Replica<Row, Arity> add_replica(std::string_view table = detail::declared_table<Row>()) {
     using Table = detail::TypedTable<Row, Arity>;
     detail::TableName name = detail::parse_table_name(table, detail::declared_schema<Row>());
-    const std::shared_ptr<detail::Store> store = engine_->store_to_add_to();
+    const std::shared_ptr<detail::Store> store = engine_->store();
     auto added = std::make_unique<Table>(*store, std::move(name));
     const Table* const typed = added.get();
     engine_->add(std::move(added));
@@ -55,16 +55,21 @@ class Replicator {
   }
 
   /// Follows in the background.
-  /// Throws: UsageError for a second start, a start after stop(), no replicas, or options that cannot work.
+  /// Throws: UsageError for a second start, a start after stop(), no replicas, or options that cannot work; Error when
+  /// the system gives no thread.
   void start() { engine_->start(); }
 
   /// Follows on the caller's thread until `stop` is requested or stop() is called.
-  /// Throws: what made it end, if it was not asked to; UsageError as start().
-  void run(std::stop_token stop = {}) { engine_->run(std::move(stop)); }
+  /// Throws: what made it end, if it was not asked to; UsageError as start(), and inside a read.
+  void run(std::stop_token stop = {}) {
+    const std::shared_ptr<detail::Engine> engine = engine_;  // a hook may destroy the Replicator meanwhile
+    engine->run(std::move(stop));
+  }
 
   /// Ends the following, for good; replicas stay readable. Idempotent. From a hook, or a callback of this library's
   /// threads, it only asks.
-  /// Blocks and locks: until the threads have ended, which is prompt wherever they are; not for readers.
+  /// Blocks and locks: until the threads have ended, which is prompt wherever they are, and until the hook has returned
+  /// from a call that is under way; not for readers.
   void stop() { engine_->stop(); }
 
   /// Ready once every replica has its first complete copy. Throws from get(): SchemaError or another Error that tells

@@ -105,6 +105,37 @@ TEST_CASE("options that cannot work are refused at the start", "[api]") {
   options = database.options();
   options.slot_name = "Not a slot's name";
   CHECK_THROWS_AS(start(options, true), UsageError);
+  options = database.options();
+  options.connection = "host=127.0.0.1 nonsense";
+  CHECK_THROWS_AS(start(options, true), UsageError);
+  options = database.options();
+  options.lock_timeout = std::chrono::milliseconds{0};
+  CHECK_THROWS_AS(start(options, true), UsageError);
+}
+
+TEST_CASE("a start that was refused may be mended and made", "[api]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Replicator replicator(database.options());
+  CHECK_THROWS_AS(replicator.start(), UsageError);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  CHECK(items.size() == 2);
+}
+
+TEST_CASE("replicas may be added by many threads while others ask for the status", "[api]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Replicator replicator(database.options());
+  const auto add = [&] {
+    for (int i = 0; i < 20; ++i) static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  };
+  const auto ask = [&] {
+    while (replicator.status().tables.size() < 40) continue;
+  };
+  test::run_together({add, add, ask});
+  test::start_and_sync(replicator);
+  for (const btreemapped::TableStatus& each : replicator.status().tables) CHECK(each.rows == 2);
 }
 
 TEST_CASE("stop() is idempotent, from many threads at once", "[api]") {
@@ -226,13 +257,13 @@ TEST_CASE("wait_for() takes the longest timeout that there is", "[api]") {
 TEST_CASE("durations beyond all measure are the longest or the shortest that can be", "[api]") {
   test::Database database;
   make_items(database);
-  for (const auto extreme :
-       {std::chrono::milliseconds::max(), std::chrono::milliseconds::min(), std::chrono::milliseconds{0}}) {
+  for (const auto extreme : {std::chrono::milliseconds::max(), std::chrono::milliseconds{1}}) {
     test::EventLog log;
     btreemapped::Options options = database.options();
     options.on_event = log.hook();
-    options.slot_timeout = options.lock_timeout = options.longest_backoff = options.catalog_watch_interval = extreme;
-    options.shortest_backoff = std::min(extreme, std::chrono::milliseconds{1});
+    options.longest_backoff = options.catalog_watch_interval = extreme;
+    options.slot_timeout = options.lock_timeout = std::max(extreme, std::chrono::milliseconds{10'000});
+    options.shortest_backoff = std::chrono::milliseconds{1};
     btreemapped::Replicator replicator(options);
     const auto items = replicator.add_replica<Item, 1>("items");
     test::start_and_sync(replicator);
@@ -437,6 +468,70 @@ TEST_CASE("a Replicator may be destroyed by its own hook", "[api][G8]") {
   CHECK(test::eventually([&] { return items.state() == btreemapped::TableState::stale; }));
 }
 
+TEST_CASE("a Replicator may be destroyed by its own hook while another thread runs it", "[api][G8]") {
+  test::Database database;
+  make_items(database);
+  std::unique_ptr<btreemapped::Replicator> replicator;
+  btreemapped::Options options = database.options();
+  options.on_event = [&](const btreemapped::Event& event) {
+    if (event.kind == EventKind::synced) replicator.reset();
+  };
+  replicator = std::make_unique<btreemapped::Replicator>(options);
+  const auto items = replicator->add_replica<Item, 1>("items");
+  replicator->run();
+  CHECK(replicator == nullptr);
+  CHECK(items.size() == 2);
+  CHECK(items.state() == btreemapped::TableState::stale);
+}
+
+TEST_CASE("run() inside a read throws UsageError", "[api][G8]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Options options = database.options();
+  options.empty_until_synced = true;
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  {
+    const auto guard = items.read();
+    CHECK_THROWS_AS(replicator.run(), UsageError);
+  }
+  test::start_and_sync(replicator);
+  CHECK(items.size() == 2);
+}
+
+TEST_CASE("a hook may wait for a position, and is let go when the Replicator stops", "[api][G8]") {
+  test::Database database;
+  make_items(database);
+  std::promise<btreemapped::Replicator*> made;
+  std::promise<void> waits;
+  btreemapped::Options options = database.options();
+  options.on_event = [&, replicator = made.get_future().share()](const btreemapped::Event& event) {
+    if (event.kind != EventKind::synced) return;
+    waits.set_value();
+    static_cast<void>(replicator.get()->wait_for(Lsn{0xFFFF'FFFF'FFFF'0000}, std::chrono::hours{1}));
+  };
+  btreemapped::Replicator replicator(options);
+  made.set_value(&replicator);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  test::start_and_sync(replicator);
+  waits.get_future().wait();
+  replicator.stop();
+  CHECK(replicator.status().hook_errors == 1);
+}
+
+TEST_CASE("a connection string that asks for replication itself is followed all the same", "[api]") {
+  test::Database database;
+  make_items(database);
+  btreemapped::Options options = database.options();
+  options.connection = test::with_parts(database.dsn(), {{"replication", "database"}});
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  CHECK(database.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = "
+                       "'walsender'") == "1");
+  CHECK(items.size() == 2);
+}
+
 TEST_CASE("a connection string may be a URI", "[api]") {
   test::Database database;
   make_items(database);
@@ -568,6 +663,18 @@ TEST_CASE("create_publication leaves a publication that is there as it is", "[ap
   CHECK_THROWS_AS(test::start_and_sync(replicator), btreemapped::SchemaError);
   CHECK(database.value("SELECT string_agg(tablename, ',') FROM pg_publication_tables WHERE pubname = 'pub'") ==
         "items");
+}
+
+TEST_CASE("create_publication works for a role whose transactions are read-only by default", "[api]") {
+  test::Database database;
+  database.exec("CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); ALTER DATABASE " + database.name() +
+                " SET default_transaction_read_only = on");
+  btreemapped::Options options = database.options();
+  options.create_publication = true;
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  CHECK(items.empty());
 }
 
 TEST_CASE("a role that may only replicate and read is enough", "[api]") {

@@ -234,6 +234,12 @@ TEST_CASE("all problems of all tables are reported at once", "[preflight]") {
   CHECK_FALSE(has_slot(database));
 }
 
+TEST_CASE("a problem of a table that is added twice is told once", "[preflight]") {
+  test::Database database;
+  database.exec("CREATE PUBLICATION pub");
+  CHECK(complaint(database.options(), {"items", "items"}) == complaint(database.options()));
+}
+
 TEST_CASE("a missing publication does not hide the other problems", "[preflight]") {
   test::Database database;
   database.exec("CREATE TABLE items (id int PRIMARY KEY, title text NOT NULL)");

@@ -10,6 +10,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_exception.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <btreemapped.hpp>
@@ -18,6 +19,7 @@
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/load.hpp"
+#include "support/proxy.hpp"
 
 namespace schema_changes_test {
 
@@ -233,6 +235,47 @@ TEST_CASE("a dropped table keeps its last rows, and the others go on", "[G4]") {
   CHECK(follower.rows() == before);
   CHECK(follower.items->state() == TableState::failed);
   CHECK(follower.others->size() == 1);
+}
+
+TEST_CASE("a table that is dropped before its first copy is said to be missing", "[G1][G4]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, amount int NOT NULL); CREATE PUBLICATION pub FOR "
+      "TABLE items");
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  proxy.hold("SET TRANSACTION SNAPSHOT");
+  replicator.start();
+  proxy.wait_until_held();
+  database.exec("DROP TABLE items");
+  proxy.release();
+  CHECK_THROWS_MATCHES(test::wait_until_synced(replicator), btreemapped::SchemaError,
+                       Catch::Matchers::MessageMatches(ContainsSubstring("there is no such table")));
+}
+
+TEST_CASE("a table that is dropped and created again before its first copy is copied as it is then", "[G1][G4]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, amount int NOT NULL); CREATE PUBLICATION pub FOR "
+      "TABLES IN SCHEMA public");
+  test::Proxy proxy(database.dsn());
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  proxy.hold("SET TRANSACTION SNAPSHOT");
+  replicator.start();
+  proxy.wait_until_held();
+  database.exec(
+      "DROP TABLE items; CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, amount int NOT NULL); INSERT INTO "
+      "items VALUES (1, "
+      "'new', 2)");
+  proxy.release();
+  test::wait_until_synced(replicator);
+  CHECK(items.to_vector() == std::vector<Item>{{1, "new", 2}});
 }
 
 TEST_CASE("another table that takes the name is copied afresh", "[G4]") {

@@ -133,17 +133,25 @@ TEST_CASE("a moment beyond what the clock can count stops its table alone", "[G4
   follower.must_fail_by("INSERT INTO items VALUES (2, '294276-12-31 00:00:00Z')", "at");
 }
 
-TEST_CASE("bytes that the server cannot send as UTF-8 leave the last commit in place until they are gone", "[G4][G5]") {
+TEST_CASE("bytes that the server cannot send as UTF-8 stop their table alone until they are gone", "[G4][G5]") {
   test::Database database("ENCODING 'SQL_ASCII' LOCALE 'C'");
   Follower<Item> follower(
       database, "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, 'a')");
   database.exec("INSERT INTO items VALUES (2, E'\\xE4')");
-  static_cast<void>(follower.log.wait_for(EventKind::retrying));
-  CHECK(follower.items->to_vector() == std::vector<Item>{{1, "a"}});
-  CHECK(follower.items->state() != TableState::live);
-  CHECK_THAT(follower.replicator->status().last_error, ContainsSubstring("22021"));
-  database.exec("UPDATE items SET name = 'b' WHERE id = 2");
+  // The stream breaks at them, and so does every copy of this table.
+  CHECK_THAT(follower.log.wait_for(EventKind::stale).message, ContainsSubstring("22021"));
+  CHECK_THAT(follower.log.wait_for(EventKind::table_failed).message, ContainsSubstring("22021"));
   static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
+  database.exec("INSERT INTO others VALUES (1, 'goes on')");
+  database.catch_up(*follower.replicator);
+  CHECK(follower.others->to_vector() == std::vector<Item>{{1, "goes on"}});
+  CHECK(follower.items->to_vector() == std::vector<Item>{{1, "a"}});
+  CHECK(follower.items->state() == TableState::failed);
+  CHECK_THAT(follower.replicator->status().tables.at(0).last_error, ContainsSubstring("22021"));
+
+  database.exec("UPDATE items SET name = 'b' WHERE id = 2");
+  database.end_sessions("backend_type = 'walsender'");
+  static_cast<void>(follower.log.wait_for(EventKind::table_healed));
   CHECK(follower.items->to_vector() == std::vector<Item>{{1, "a"}, {2, "b"}});
 }
 
@@ -151,15 +159,18 @@ TEST_CASE("bytes that the server cannot send as UTF-8 fail the first copy", "[G4
   test::Database database("ENCODING 'SQL_ASCII' LOCALE 'C'");
   database.exec(
       "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (2, E'\\xE4');"
-      "CREATE PUBLICATION pub FOR TABLE items");
+      "CREATE TABLE more AS TABLE items; ALTER TABLE more ADD PRIMARY KEY (id), ALTER name SET NOT NULL;"
+      "CREATE PUBLICATION pub FOR TABLE items, more");
   btreemapped::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  static_cast<void>(replicator.add_replica<Item, 1>("more"));
   try {
     test::start_and_sync(replicator);
     FAIL("bytes that are not text were copied");
   } catch (const btreemapped::Error& error) {
     CHECK(error.sqlstate() == "22021");
     CHECK_THAT(error.what(), ContainsSubstring("items"));
+    CHECK_THAT(error.what(), ContainsSubstring("public.more"));
   }
 }
 

@@ -81,7 +81,7 @@ class FsmScript {
         feedback.push_back(action);
         fsm.feedback_sent(now, action);
         return;
-      case Step::receive: fsm.drained(); return;
+      case Step::receive: fsm.drained(now); return;
       default: throw std::logic_error("not a step that the script can carry out");
     }
   }

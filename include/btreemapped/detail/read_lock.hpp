@@ -74,7 +74,7 @@ class ReadLock {
   /// Throws: UsageError in a forked child.
   [[nodiscard]] Slot* lock_shared() {
     if (fork_.in_child())
-      throw UsageError("btreemapped: a replica cannot be read in a forked child; make a Replicator in the child");
+      throw UsageError("a replica cannot be read in a forked child; make a Replicator in the child");
     const Thread self = this_thread();
     const std::size_t home = home_of(self);
     for (std::size_t step = 0; step < window; ++step) {

@@ -29,7 +29,7 @@ namespace detail {
     }
     name += text[at];
   }
-  throw UsageError("btreemapped: a quoted name has no closing quote in add_replica()");
+  throw UsageError("a quoted name has no closing quote in add_replica()");
 }
 
 /// "name", "schema.name", either part quoted where it holds a dot or a quote. Case is kept in both forms.
@@ -42,8 +42,7 @@ namespace detail {
     table = {first, take_identifier(text)};
   }
   if (!text.empty() || table.schema.empty() || table.name.empty())
-    throw UsageError(
-        "btreemapped: add_replica() wants \"table\" or \"schema.table\"; the row can declare a table name, too");
+    throw UsageError("add_replica() wants \"table\" or \"schema.table\"; the row can declare a table name, too");
   return table;
 }
 

@@ -27,8 +27,9 @@ struct Fault {
   Table* table = nullptr;
   std::string column{};
   std::string what{};
-  Lsn lsn{};             ///< the commit that could not be applied
-  bool healable = true;  ///< would a fresh copy mend it? Not when the table holds a value that the row cannot
+  Lsn lsn{};               ///< the commit that could not be applied
+  bool healable = true;    ///< would a fresh copy mend it? Not when the table holds a value that the row cannot
+  std::string sqlstate{};  ///< where it was the server that refused
 };
 
 [[nodiscard]] constexpr bool healed_by_copy(Errc error) noexcept {
@@ -43,8 +44,12 @@ struct Fault {
 
 [[nodiscard]] inline Fault make_fault(Table& table, const Failure& failure, Lsn lsn) {
   const bool at_field = failure.field != Failure::no_field;
-  return {&table, at_field ? table.needs()[failure.field].column : std::string{}, std::string(describe(failure.code)),
-          lsn, healed_by_copy(failure.code)};
+  return {&table,
+          at_field ? table.needs()[failure.field].column : std::string{},
+          std::string(describe(failure.code)),
+          lsn,
+          healed_by_copy(failure.code),
+          {}};
 }
 
 /// Collects the changes of one transaction per table, until its Commit makes one detail::Commit of them.
@@ -118,7 +123,7 @@ class TransactionBuffer {
       const TableName& name = follower.shape.table;
       if (!follower.detached && follower.shape.oid != relation.oid && name.schema == relation.schema &&
           name.name == relation.name)
-        detach(follower, {follower.table, {}, "another table has taken the name", commit_lsn_, true});
+        detach(follower, {follower.table, {}, "another table has taken the name", commit_lsn_, true, {}});
     }
     const auto route = routes_.find(relation.oid);
     if (route == routes_.end()) return Errc::ok;
@@ -127,7 +132,7 @@ class TransactionBuffer {
       if (follower->detached) continue;
       ColumnMap map;
       if (auto change = map_streamed_columns(follower->table->needs(), follower->shape, relation, map))
-        detach(*follower, {follower->table, std::move(change->column), std::move(change->what), commit_lsn_, true});
+        detach(*follower, {follower->table, std::move(change->column), std::move(change->what), commit_lsn_, true, {}});
       else follower->map = std::move(map);
     }
     return Errc::ok;
@@ -178,7 +183,7 @@ class TransactionBuffer {
     try {
       if (const Failure failure = step()) detach(follower, make_fault(*follower.table, failure, commit_lsn_));
     } catch (const std::bad_alloc&) {
-      detach(follower, {follower.table, {}, "out of memory", commit_lsn_, true});
+      detach(follower, {follower.table, {}, "out of memory", commit_lsn_, true, {}});
     }
   }
 

@@ -21,6 +21,7 @@ void fail_again_and_again(HealTimer& timer, Time now, bool healable, int times, 
     look(timer.due() - now);
     now = timer.due();
     timer.begin_attempt();
+    timer.copied(now);
   }
 }
 
@@ -86,6 +87,7 @@ TEST_CASE("a day of failures makes no storm of copies", "[heal_timer]") {
     now = timer.due();
     timer.begin_attempt();
     now += 1s;  // the copy
+    timer.copied(now);
   }
   CHECK(copies < 1'000);
 }
@@ -97,4 +99,30 @@ TEST_CASE("after a long quiet time a failure is healed soon again", "[heal_timer
   now += 1h;
   timer.schedule(now, true);
   CHECK(timer.due() <= now + 1s);
+}
+
+TEST_CASE("a copy that was made for another reason spares the one that was due", "[heal_timer]") {
+  HealTimer timer;
+  timer.schedule(morning, true);
+  timer.copied(morning + 1ms);
+  CHECK(timer.due() == Time::max());
+  timer.schedule(morning + 2ms, true);
+  CHECK(timer.due() > morning + 2ms);
+  CHECK(timer.due() <= morning + 1s);
+}
+
+TEST_CASE("copies of hours that do not help become ever more seldom, too", "[heal_timer]") {
+  HealTimer timer;
+  Time now = morning;
+  Duration last = 0s;
+  for (int i = 0; i < 100; ++i) {
+    timer.schedule(now, true);
+    CHECK(timer.due() - now >= last);
+    last = timer.due() - now;
+    now = timer.due();
+    timer.begin_attempt();
+    now += 3h;
+    timer.copied(now);
+  }
+  CHECK(last >= 1min);
 }

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -195,6 +196,25 @@ TEST_CASE("a hook may throw what it likes; that is counted, and it is told the r
   CHECK(told == 10);
   CHECK(notifier.errors() == 10);
   CHECK(notifier.dropped() == 0);
+}
+
+TEST_CASE("what a slow hook has not been told soon after the end is dropped and counted, but for the end",
+          "[notifier]") {
+  std::vector<Event> told;
+  Notifier notifier([&](const Event& event) {
+    told.push_back(event);
+    // A hook that takes its time, not a wait for anybody.
+    const auto start = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - start < std::chrono::milliseconds{300}) continue;
+  });
+  for (std::size_t i = 0; i < 500; ++i) notifier.post(warning(i));
+  notifier.post(stopped());
+  notifier.close();
+  notifier.run();
+  REQUIRE(told.size() == 2);
+  CHECK(line(told[0]) == line(warning(0)));
+  CHECK(line(told[1]) == line(stopped()));
+  CHECK(notifier.dropped() == 499);
 }
 
 TEST_CASE("a notifier that is closed without events ends", "[notifier]") {

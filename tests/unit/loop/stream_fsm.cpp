@@ -71,7 +71,7 @@ void live_through_a_lost_stream(FsmScript& script) {
   script.start_streaming();
   script.hear_transaction(Lsn{0x2000}, Lsn{0x2030});
   script.hear(test::keepalive(Lsn{0x5000}, true));
-  script.fsm.drained();
+  script.fsm.drained(script.now);
   script.fsm.failed(script.now, true);
   script.pass(1min);
 }
@@ -250,6 +250,19 @@ TEST_CASE("no pause is longer than its share, nor than the longest, however ofte
   CHECK(each.back() > 1s);
 }
 
+TEST_CASE("pauses of days double no further than the clock can count", "[fsm]") {
+  for (const Duration shortest : {Duration{24h * 24}, Duration::max()}) {
+    FsmScript script({shortest, Duration{24h * 24}, 1});
+    for (int i = 0; i < 40; ++i) {
+      script.fsm.failed(script.now, true);
+      CHECK(script.fsm.retry_at() - script.now >= 12h * 24);
+      CHECK(script.fsm.retry_at() - script.now <= 24h * 24);
+      script.now = script.fsm.retry_at();
+      CHECK(script.step() == Step::connect);
+    }
+  }
+}
+
 TEST_CASE("a thousand clients of one restarted server do not come back in step", "[fsm]") {
   for (const std::size_t failures : {1U, 12U}) {
     std::vector<Duration> back;
@@ -304,7 +317,7 @@ TEST_CASE("a late answer changes nothing", "[fsm]") {
       {"stream started", {"starting the stream"}, [](FsmScript& script) { script.fsm.stream_started(script.now); }},
       {"advanced", {}, [](FsmScript& script) { script.fsm.advanced(); }},
       {"staged", {}, [](FsmScript& script) { script.fsm.staged(); }},
-      {"drained", {"streaming"}, [](FsmScript& script) { script.fsm.drained(); }},
+      {"drained", {"streaming"}, [](FsmScript& script) { script.fsm.drained(script.now); }},
       {"keepalive", {"streaming"}, [](FsmScript& script) { script.hear(test::keepalive(Lsn{0x6000}, true)); }},
       {"message", {"streaming"}, [](FsmScript& script) { script.hear(test::begin_message(Lsn{0x6000})); }},
       {"feedback sent",

@@ -260,6 +260,22 @@ TEST_CASE("time spent publishing is not the server's silence", "[fsm]") {
   }
 }
 
+TEST_CASE("a pause of the whole process is not the server's silence", "[fsm]") {
+  FsmScript script = streaming(3s);
+  REQUIRE(be_silent(script, 5s).asked);
+  script.pass(1h);
+  while (script.step() != Step::receive) script.carry_out(script.next());
+  SECTION("an answer that has been waiting to be read is in time") {
+    script.hear(test::keepalive(Lsn{0x1000}));
+    script.settle();
+    CHECK(script.step() == Step::receive);
+  }
+  SECTION("without one the server is given up") {
+    script.settle();
+    CHECK(script.step() == Step::give_up);
+  }
+}
+
 TEST_CASE("each stream has its own silence", "[fsm]") {
   FsmScript script = streaming(3s);
   REQUIRE(be_silent(script, 1min).given_up);

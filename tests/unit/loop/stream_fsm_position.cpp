@@ -103,7 +103,7 @@ TEST_CASE("a transaction that is not yet visible is not acknowledged", "[fsm]") 
   FsmScript script = publishing();
   CHECK(script.fsm.received() == Lsn{0x2030});
   for (int minute = 0; minute < 10; ++minute) {
-    script.fsm.drained();
+    script.fsm.drained(script.now);
     for (auto action = script.next(); action.step != Step::publish; action = script.next()) {
       REQUIRE(action.step == Step::send_feedback);
       CHECK(action.position == begin_of_log);
@@ -242,7 +242,7 @@ TEST_CASE("a keepalive behind a commit that waits for readers is acknowledged on
   CHECK(reply.step == Step::send_feedback);
   CHECK(reply.position == begin_of_log);
   script.carry_out(reply);
-  script.fsm.drained();
+  script.fsm.drained(script.now);
   CHECK(script.step() == Step::publish);
   CHECK(script.fsm.applied() == begin_of_log);
   script.settle();

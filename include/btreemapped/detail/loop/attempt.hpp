@@ -78,6 +78,7 @@ class Attempt {
   struct Findings {
     std::vector<Problem> server{};
     std::vector<std::vector<Problem>> tables{};  ///< as store.tables()
+    std::vector<Problem> publications{};
   };
 
   /// Looks at server, publication and tables before any slot exists. Only tables without an error are followed.
@@ -86,9 +87,8 @@ class Attempt {
     if (create_publication_ && !catalog.server.publications.front().exists && create_publication(catalog))
       catalog = read_catalog();
     if (catalog.server.system_identifier != system_identifier_)
-      throw ConnectionError(
-          "btreemapped: two connections reached two different servers; name one server in the connection string",
-          {.retryable = true});
+      throw ConnectionError("two connections reached two different servers; name one server in the connection string",
+                            {.retryable = true});
     Findings findings;
     server_ = catalog.server;
     findings.server = judge_server(server_);
@@ -96,7 +96,7 @@ class Attempt {
     std::vector<TableToJudge> all;
     for (std::size_t i = 0; i < catalog.tables.size(); ++i)
       all.push_back({catalog.tables[i], store_->tables()[i]->needs()});
-    for (Problem& problem : judge_publications({server_}, all)) findings.server.push_back(std::move(problem));
+    findings.publications = judge_publications({server_}, all);
     for (std::size_t i = 0; i < store_->tables().size(); ++i) {
       Table& table = *store_->tables()[i];
       findings.tables.push_back(TableJudge({server_}, catalog.tables[i], table.needs()).judge());
@@ -113,10 +113,15 @@ class Attempt {
     return slot_.consistent_point;
   }
 
-  /// For whom create_slot() waits; to be asked on another thread meanwhile.
+  /// For whom create_slot() waits; to be asked on another thread meanwhile. Empty where that cannot be found out: no
+  /// attempt fails for want of an explanation.
   std::string who_blocks() {
     const std::lock_guard lock(control_mutex_);
-    return sql::describe(sql::find_blockers(*control_, backend_pid_));
+    try {
+      return sql::describe(sql::find_blockers(*control_, backend_pid_));
+    } catch (const Error&) {
+      return {};
+    }
   }
 
   struct Copied {
@@ -151,7 +156,8 @@ class Attempt {
     const std::lock_guard lock(control_mutex_);
     try {
       return compare_catalog();
-    } catch (const ConnectionError&) {
+    } catch (const Error&) {
+      // Somebody ended the session or the query. Once more, as the price of a failure is a copy of all tables.
       interrupt_->check();
       control_.reset();
       control_ = std::make_unique<sql::Session>(pinned_, interrupt_);  // fails when it is the server that has gone
@@ -252,7 +258,8 @@ class Attempt {
     };
     for (const sql::GuardFinding& finding : report.findings) {
       if (finding.retryable) throw again(finding.table, finding.what, finding.sqlstate);
-      faults.push_back({followed_[finding.table].table, {}, finding.what, slot_.consistent_point, false});
+      faults.push_back(
+          {followed_[finding.table].table, {}, finding.what, slot_.consistent_point, false, finding.sqlstate});
     }
     for (std::size_t i = 0; i < sources.size(); ++i)
       if (!same(followed_[i], report.fingerprints[i]))
@@ -267,14 +274,19 @@ class Attempt {
     std::vector<wire::Cell> cells;
     std::optional<Fault> fault;
     table.set_copied_rows(0);
-    snapshot.copy(source_of(followed), [&](std::string_view line) {
-      if (fault) return;  // the rest is read and dropped, so that the session can go on with the next table
-      fault = add_line(table, *copy, line, scratch, cells);
-      if (!fault && copy->row_count() % rows_per_report == 0) {
-        table.set_copied_rows(copy->row_count());
-        on_progress(table, copy->row_count());
-      }
-    });
+    try {
+      snapshot.copy(source_of(followed), [&](std::string_view line) {
+        if (fault) return;  // the rest is read and dropped, so that the session can go on with the next table
+        fault = add_line(table, *copy, line, scratch, cells);
+        if (!fault && copy->row_count() % rows_per_report == 0) {
+          table.set_copied_rows(copy->row_count());
+          on_progress(table, copy->row_count());
+        }
+      });
+    } catch (const SchemaError& error) {
+      if (error.retryable()) throw;
+      if (!fault) fault = Fault{&table, {}, error.what(), slot_.consistent_point, false, error.sqlstate()};
+    }
     if (fault) {
       out.faults.push_back(std::move(*fault));
       return;
@@ -289,11 +301,11 @@ class Attempt {
                                 std::vector<wire::Cell>& cells) const {
     try {
       if (const Errc error = wire::split_copy_line(line, scratch, cells); error != Errc::ok)
-        throw ProtocolError("btreemapped: a line of COPY cannot be read: " + std::string(describe(error)),
+        throw ProtocolError("a line of COPY cannot be read: " + std::string(describe(error)),
                             {.table = to_string(table.name())});
       if (const Failure failure = copy.add(cells)) return make_fault(table, failure, slot_.consistent_point);
     } catch (const std::bad_alloc&) {
-      return Fault{&table, {}, "out of memory", slot_.consistent_point, true};
+      return Fault{&table, {}, "out of memory", slot_.consistent_point, true, {}};
     }
     return std::nullopt;
   }

@@ -20,6 +20,7 @@
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
@@ -38,16 +39,6 @@
 namespace btreemapped {
 inline namespace v0 {
 namespace detail {
-
-[[nodiscard]] inline std::string message_of(const std::exception_ptr& reason) {
-  try {
-    std::rethrow_exception(reason);
-  } catch (const std::exception& error) {
-    return error.what();
-  } catch (...) {
-    return "unknown error";
-  }
-}
 
 /// The thread that asks the state machine what to do and does it. It owns the stream, the transaction buffer and the
 /// store's writing side, and blocks in nothing but poll() and, for slices, in waiting for readers. What may block
@@ -125,8 +116,7 @@ class Driver {
       case Step::send_feedback: send_feedback(action); return true;
       case Step::wait: wait(action.until); return true;
       case Step::give_up:
-        throw ConnectionError("btreemapped: the server has not answered for twice wal_sender_timeout",
-                              {.retryable = true});
+        throw ConnectionError("the server has not answered for twice wal_sender_timeout", {.retryable = true});
       case Step::finish: return false;
     }
     return false;
@@ -148,19 +138,21 @@ class Driver {
   /// Before the first complete copy everything must be right; later only the tables that are not stay behind.
   void judge(const Attempt::Findings& findings) {
     std::vector<Problem> all = findings.server;
-    for (const std::vector<Problem>& problems : findings.tables)
-      all.insert(all.end(), problems.begin(), problems.end());
+    for (const std::vector<Problem>& problems : findings.tables) add_new(all, problems);
+    add_new(all, findings.publications);
     std::vector<Problem> errors;
-    std::vector<Problem> server_errors;
+    bool of_tables_only = true;
     for (const Problem& problem : all) {
-      if (problem.severity == Problem::Severity::warning)
+      if (problem.severity == Problem::Severity::warning) {
         notifier_->post({EventKind::warning, problem.table, detail::describe(std::span{&problem, 1}), 0, {}});
-      else (problem.table.empty() ? server_errors : errors).push_back(problem);
+      } else {
+        of_tables_only = of_tables_only && !problem.table.empty();
+        errors.push_back(problem);
+      }
     }
     const bool none_left = runner_.attempt().followed().empty();
-    if (!server_errors.empty() || (!errors.empty() && (!synced_ || none_left))) {
-      errors.insert(errors.begin(), server_errors.begin(), server_errors.end());
-      throw SchemaError("btreemapped: cannot follow the tables:\n" + detail::describe(errors),
+    if (!errors.empty() && (!of_tables_only || !synced_ || none_left)) {
+      throw SchemaError("cannot follow the tables:\n" + detail::describe(errors),
                         {.table = errors.front().table, .column = errors.front().column});
     }
     for (std::size_t i = 0; i < findings.tables.size(); ++i) {
@@ -173,9 +165,10 @@ class Driver {
   }
 
   void create_slot() {
-    ask_for_blockers_at_ = Clock::now() + blocker_interval;
+    ask_for_blockers_at_ = Clock::now() + std::min<Clock::duration>(blocker_interval, options_.slot_timeout / 2);
     runner_.on_link(&Attempt::create_slot, [this](Lsn consistent_point) {
       ask_for_blockers_at_ = Time::max();
+      blockers_.clear();
       fsm_.slot_created(consistent_point);
     });
   }
@@ -188,6 +181,7 @@ class Driver {
     };
     runner_.on_link(work, [this](Attempt::Copied& copied) {
       if (!synced_ && !copied.faults.empty()) throw_faults(copied.faults);
+      health_.copied();
       for (const Fault& fault : copied.faults) health_.fail_in_copy(fault);
       pending_ = std::move(copied.commit);
       fsm_.copied();
@@ -222,7 +216,7 @@ class Driver {
       require(fsm_.frame(now, *bytes));
       return;
     }
-    fsm_.drained();
+    fsm_.drained(now);
     if (fsm_.next(now).step != Step::receive) return;
     pollfd fds[3] = {{stream.socket(), static_cast<short>(stream.wants_write() ? POLLIN | POLLOUT : POLLIN), 0},
                      {mailbox_.fd(), POLLIN, 0},
@@ -272,9 +266,10 @@ class Driver {
   void ask_for_blockers() {
     ask_for_blockers_at_ = Clock::now() + blocker_interval;
     runner_.on_control(&Attempt::who_blocks, [this](const std::string& blockers) {
-      if (!blockers.empty() && fsm_.state() == ReplicatorState::creating_slot)
-        notifier_->post(
-            {EventKind::slot_waiting, {}, "creating the slot waits for open transactions: " + blockers, 0, {}});
+      if (fsm_.state() != ReplicatorState::creating_slot || blockers.empty()) return;
+      blockers_ = blockers;
+      notifier_->post(
+          {EventKind::slot_waiting, {}, "creating the slot waits for open transactions: " + blockers, 0, {}});
     });
   }
 
@@ -294,7 +289,7 @@ class Driver {
     }
     if (now >= health_.due()) {
       health_.begin_attempt();
-      throw SchemaError("btreemapped: copying afresh to bring back the tables that have failed", {.retryable = true});
+      throw SchemaError("copying afresh to bring back the tables that have failed", {.retryable = true});
     }
     if (!watching_ && now >= watch_at_) watch_catalog();
   }
@@ -306,22 +301,22 @@ class Driver {
       watching_ = false;
       watch_at_ = std::min(watch_at_, Clock::now() + options_.catalog_watch_interval);
       if (changed.empty()) return;
-      throw SchemaError(
-          "btreemapped: " + to_string(changed.front()->name()) + " or its publication was altered; copying afresh",
-          {.table = to_string(changed.front()->name()), .retryable = true});
+      const std::string table = to_string(changed.front()->name());
+      throw SchemaError(table + " or its publication was altered; copying afresh", {.table = table, .retryable = true});
     });
   }
 
   // Failures.
   static void require(Errc error) {
     if (error == Errc::ok) return;
-    throw ProtocolError("btreemapped: the replication stream makes no sense: " + std::string(v0::describe(error)),
+    throw ProtocolError("the replication stream makes no sense: " + std::string(v0::describe(error)),
                         {.retryable = true});
   }
 
   /// The attempt, or the stream, has ended. Terminal only when it cannot succeed by itself and nothing is served yet.
   void lose(const std::exception_ptr& reason) {
-    const std::string message = message_of(reason);
+    std::string message = message_of(reason);
+    if (!blockers_.empty()) message += "; it was " + std::exchange(blockers_, {});
     const bool retry = !stop_.load() && (synced_ || is_retryable(reason));
     const bool was_streaming = fsm_.state() == ReplicatorState::streaming;
     end_attempt();
@@ -342,14 +337,6 @@ class Driver {
     ask_for_blockers_at_ = watch_at_ = Time::max();
     watching_ = false;
     runner_.end();
-  }
-
-  [[noreturn]] static void throw_faults(const std::vector<Fault>& faults) {
-    std::string message = "btreemapped: not all tables can be copied";
-    for (const Fault& fault : faults) message += "\n  " + describe(fault);
-    throw DecodeError(
-        message,
-        {.table = to_string(faults.front().table->name()), .column = faults.front().column, .lsn = faults.front().lsn});
   }
 
   bool is_retryable(const std::exception_ptr& reason) const {
@@ -386,6 +373,7 @@ class Driver {
   std::optional<Commit> pending_{};  // what is being published
   Time begun_at_ = Clock::now();
   Time ask_for_blockers_at_ = Time::max();
+  std::string blockers_{};  // of the slot that is being created
   Time watch_at_ = Time::max();
   Time look_aside_at_{};
   bool watching_ = false;

@@ -15,12 +15,13 @@
 #include <utility>
 
 #include <btreemapped/detail/fork.hpp>
+#include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/loop/driver.hpp>
+#include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
 #include <btreemapped/detail/loop/thread.hpp>
-#include <btreemapped/detail/pq/stream.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/error.hpp>
@@ -57,13 +58,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
     engine->stop();
   }
 
-  std::shared_ptr<Store> store_to_add_to() {
-    const std::lock_guard lock(life_mutex_);
-    if (life_ != Life::idle) throw UsageError("btreemapped: add_replica() comes before start(), run() and stop()");
-    return store_;
-  }
+  [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 
-  void add(std::unique_ptr<Table> table) { store_->add(std::move(table)); }
+  void add(std::unique_ptr<Table> table) {
+    const std::lock_guard lock(life_mutex_);
+    if (life_ != Life::idle) throw UsageError("add_replica() comes before start(), run() and stop()");
+    store_->add(std::move(table));
+  }
 
   void start() {
     const std::lock_guard lock(life_mutex_);
@@ -77,6 +78,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
 
   void run(std::stop_token stop) {
+    if (store_->this_thread_reads())
+      throw UsageError("run() inside a read would make the applier wait for that read for ever");
     {
       const std::lock_guard lock(life_mutex_);
       begin();
@@ -94,7 +97,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     request_stop();
     {
       std::unique_lock lock(life_mutex_);
-      if (life_ == Life::idle) end(std::make_exception_ptr(StoppedError("btreemapped: stopped before it was started")));
+      if (life_ == Life::idle) end(std::make_exception_ptr(StoppedError("stopped before it was started")));
       if (driver_.is_current() || notifier_thread_.is_current() || driving_thread_ == std::this_thread::get_id())
         return;
       life_changed_.wait(lock, [this] { return life_ == Life::ended; });
@@ -109,8 +112,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   [[nodiscard]] bool wait_for(Lsn target, std::chrono::milliseconds timeout) const {
     require_own_process();
     if (store_->this_thread_reads())
-      throw UsageError(
-          "btreemapped: wait_for() inside a read would wait for an applier that may be waiting for that read");
+      throw UsageError("wait_for() inside a read would wait for an applier that may be waiting for that read");
     // Nothing can be committed inside a page header: on an idle server the log ends before it, for ever.
     const std::uint64_t block = board_.wal_block_size.load(std::memory_order_relaxed);
     const std::uint64_t into_page = target.value() % block;
@@ -121,10 +123,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
       case Store::Waited::timeout: return false;
       case Store::Waited::closed: break;
     }
-    throw StoppedError("btreemapped: stopped at " + to_string(store_->lsn()) + ", before " + to_string(target));
+    throw StoppedError("stopped at " + to_string(store_->lsn()) + ", before " + to_string(target));
   }
 
   [[nodiscard]] Status status() const {
+    std::unique_lock lock(life_mutex_);
+    if (life_ != Life::idle) lock.unlock();  // no table is added any more
     Status status = board_.read();
     status.hook_errors = notifier_->errors();
     status.dropped_events = notifier_->dropped();
@@ -137,28 +141,18 @@ class Engine : public std::enable_shared_from_this<Engine> {
   static constexpr std::uint64_t longest_page_header = 40;
   static constexpr std::chrono::hours a_century{24 * 36'525};
 
-  /// Durations that the server takes (milliseconds in 31 bits, where 0 would mean for ever) and the clock can add.
-  static Options within_limits(Options options) {
-    for (std::chrono::milliseconds* const each :
-         {&options.slot_timeout, &options.lock_timeout, &options.shortest_backoff, &options.longest_backoff,
-          &options.catalog_watch_interval})
-      *each = std::clamp(*each, std::chrono::milliseconds{1}, std::chrono::milliseconds{0x7FFF'FFFF});
-    return options;
-  }
-
   void require_own_process() const {
     if (fork_.in_child())
-      throw UsageError("btreemapped: this Replicator belongs to the parent process; make another one in the child");
+      throw UsageError("this Replicator belongs to the parent process; make another one in the child");
   }
 
   // With life_mutex_ held.
   void begin() {
     require_own_process();
-    if (life_ == Life::running) throw UsageError("btreemapped: the Replicator has been started already");
-    if (life_ == Life::ended) throw UsageError("btreemapped: the Replicator has been stopped; make a new one");
-    if (store_->tables().empty()) throw UsageError("btreemapped: add_replica() first: there is nothing to follow");
-    if (options_.publication.empty()) throw UsageError("btreemapped: Options::publication is empty");
-    if (!options_.slot_name.empty()) pq::check_slot_name(options_.slot_name);
+    if (life_ == Life::running) throw UsageError("the Replicator has been started already");
+    if (life_ == Life::ended) throw UsageError("the Replicator has been stopped; make a new one");
+    if (store_->tables().empty()) throw UsageError("add_replica() first: there is nothing to follow");
+    check_options(options_);
     if (notifier_->wanted())
       notifier_thread_ = Thread("btm-notify", options_.on_thread_start, [notifier = notifier_] { notifier->run(); });
     life_ = Life::running;
@@ -205,8 +199,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     const auto failure = driver.drive();
     const std::lock_guard lock(life_mutex_);
     fatal_ = failure;
-    end(fatal_ ? fatal_
-               : std::make_exception_ptr(StoppedError("btreemapped: stopped before the first copy was complete")));
+    end(fatal_ ? fatal_ : std::make_exception_ptr(StoppedError("stopped before the first copy was complete")));
   }
 
   const Options options_;
@@ -220,7 +213,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const std::shared_future<void> synced_future_;
   bool synced_is_set_ = false;  // by the driver, or when there is none
 
-  std::mutex life_mutex_{};
+  mutable std::mutex life_mutex_{};
   std::condition_variable life_changed_{};
   Life life_ = Life::idle;
   std::thread::id driving_thread_{};

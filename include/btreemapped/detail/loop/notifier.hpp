@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -48,12 +49,17 @@ class Notifier {
     condition_.notify_one();
   }
 
-  /// The body of the notifier thread: runs until close() and the queue is empty.
+  /// The body of the notifier thread: runs until close() and the queue is empty. Where the hook is slow, what is
+  /// queued then is dropped after a moment, but for the last event.
   void run() {
     for (;;) {
       std::unique_lock lock(mutex_);
       condition_.wait(lock, [this] { return closed_ || !queue_.empty(); });
       if (queue_.empty()) return;
+      if (closed_ && queue_.size() > 1 && Clock::now() >= patience_ends_) {
+        dropped_.fetch_add(queue_.size() - 1, std::memory_order_relaxed);
+        queue_.erase(queue_.begin(), queue_.end() - 1);
+      }
       const Event event = std::move(queue_.front());
       queue_.pop_front();
       lock.unlock();
@@ -68,7 +74,7 @@ class Notifier {
   /// Lets run() end after what is queued; nothing is told after that.
   void close() {
     const std::lock_guard lock(mutex_);
-    closed_ = true;
+    if (!std::exchange(closed_, true)) patience_ends_ = Clock::now() + patience;
     condition_.notify_one();
   }
 
@@ -76,13 +82,17 @@ class Notifier {
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   static constexpr std::size_t capacity = 1024;
+  static constexpr std::chrono::milliseconds patience{250};
 
   const std::function<void(const Event&)> hook_;
   std::mutex mutex_;
   std::condition_variable condition_;
   std::deque<Event> queue_;
   bool closed_ = false;
+  Clock::time_point patience_ends_{};
   std::atomic<std::uint64_t> errors_{0};
   std::atomic<std::uint64_t> dropped_{0};
 };

@@ -152,7 +152,6 @@ class StreamFsm {
     drained_ = false;
     if (const auto* const keepalive = std::get_if<wire::Keepalive>(&parsed)) {
       reply_owed_ = reply_owed_ || keepalive->reply_requested;
-      server_clock_ = keepalive->clock;
       // Inside a transaction the position says nothing yet of that transaction; outside, all before it is applied.
       if (!half_received_ && keepalive->wal_end > received_) {
         received_ = keepalive->wal_end;
@@ -161,13 +160,15 @@ class StreamFsm {
       return Errc::ok;
     }
     const auto& data = std::get<wire::XLogData>(parsed);
-    server_clock_ = data.clock;
     if (const Errc error = wire::parse_message(data.payload, message_); error != Errc::ok) return error;
     return std::visit([this](const auto& message) { return take(message); }, message_);
   }
 
   /// Nothing more can be read without waiting: the moment to acknowledge what has been applied.
-  void drained() noexcept { drained_ = true; }
+  void drained(Time now) noexcept {
+    drained_ = true;
+    drained_at_ = now;
+  }
 
   void staged() noexcept { staging_ = false; }
 
@@ -207,9 +208,10 @@ class StreamFsm {
     if (phase_ == Phase::backing_off) return;
     // A stream that was healthy for long; one that only was silent until it was given up is none.
     if (phase_ == Phase::streaming && last_frame_at_ - started_at_ > settings_.longest_backoff) attempts_ = 0;
-    const Duration doubled = settings_.shortest_backoff * (std::uint64_t{1} << std::min(attempts_, 16U));
-    ++attempts_;
-    const Duration delay = std::min(doubled, settings_.longest_backoff);
+    const int factor = 1 << std::min(attempts_++, 16U);
+    // Compared before it is multiplied: hours times 65,536 are more than the clock can count.
+    const bool within = settings_.shortest_backoff <= settings_.longest_backoff / factor;
+    const Duration delay = within ? settings_.shortest_backoff * factor : settings_.longest_backoff;
     // Jitter, so that a thousand clients of one restarted server do not come back in step.
     const auto half = delay.count() / 2;
     retry_at_ = now + Duration{half + std::uniform_int_distribution<Duration::rep>{0, half}(jitter_)};
@@ -248,7 +250,9 @@ class StreamFsm {
   Action once(Step step) noexcept { return std::exchange(asked_once_, true) ? Action{Step::wait} : Action{step}; }
 
   [[nodiscard]] Action next_streaming(Time now) const {
-    if (asked_at_ && !staging_ && !commit_pending_ && now - *asked_at_ > silence_limit_) return {Step::give_up};
+    // Counted up to the last look, not up to now: after a pause of ours the answer may be there, unread.
+    if (asked_at_ && !staging_ && !commit_pending_ && drained_ && drained_at_ - *asked_at_ > silence_limit_)
+      return {Step::give_up};
     // An advanced position goes out when there is nothing more to read, and under load in short intervals: a
     // synchronous writer may be waiting for it.
     const bool unacknowledged = applied_ > acknowledged_ && (drained_ || now - feedback_at_ >= longest_unacknowledged);
@@ -325,6 +329,7 @@ class StreamFsm {
   bool heard_since_feedback_ = true;
   bool reply_owed_ = false;
   bool drained_ = false;
+  Time drained_at_{};
 
   wire::Message message_{};
   wire::Commit commit_{};
@@ -339,7 +344,6 @@ class StreamFsm {
   Lsn received_{};
   Lsn applied_{};
   Lsn acknowledged_{};
-  std::int64_t server_clock_ = 0;
 };
 
 }  // namespace detail

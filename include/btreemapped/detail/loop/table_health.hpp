@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/heal_timer.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
@@ -16,12 +17,6 @@
 namespace btreemapped {
 inline namespace v0 {
 namespace detail {
-
-[[nodiscard]] inline std::string describe(const Fault& fault) {
-  std::string text = to_string(fault.table->name());
-  if (!fault.column.empty()) text += ", column " + fault.column;
-  return text + ": " + fault.what + " (at " + to_string(fault.lsn) + ")";
-}
 
 /// The tables that have stopped following: tells everybody, and knows when to try again.
 class TableHealth {
@@ -40,7 +35,9 @@ class TableHealth {
 
   /// The table could not be copied while the others could.
   void fail_in_copy(const Fault& fault) {
-    fail(*fault.table, describe(fault) + (fault.healable ? "" : until_value_is_gone));
+    fail(*fault.table, describe(fault) + (fault.healable         ? ""
+                                          : fault.column.empty() ? until_it_can_be_copied
+                                                                 : until_value_is_gone));
     timer_.schedule(Clock::now(), fault.healable);
   }
 
@@ -59,10 +56,13 @@ class TableHealth {
   /// When to copy afresh; Time::max() while that would help nobody.
   [[nodiscard]] Clock::time_point due() const noexcept { return timer_.due(); }
   void begin_attempt() { timer_.begin_attempt(); }
+  /// All tables have been copied, but for those that fail_in_copy() names next: no failure from before waits any more.
+  void copied() noexcept { timer_.copied(Clock::now()); }
 
  private:
   static constexpr const char* until_value_is_gone =
       "; it keeps its last commit until that value is gone from the table";
+  static constexpr const char* until_it_can_be_copied = "; it keeps its last commit until it can be copied";
 
   void tell(const Table& table, std::string why, Lsn lsn) {
     board_.set_table_error(table, why);

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <exception>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/detail/shape.hpp>
+#include <btreemapped/detail/sql/server_error.hpp>
+#include <btreemapped/detail/table.hpp>
+#include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+[[nodiscard]] inline std::string message_of(const std::exception_ptr& reason) {
+  try {
+    std::rethrow_exception(reason);
+  } catch (const std::exception& error) {
+    return error.what();
+  } catch (...) {
+    return "unknown error";
+  }
+}
+
+/// Where, what, and at which position.
+[[nodiscard]] inline std::string describe(const Fault& fault) {
+  std::string text = to_string(fault.table->name());
+  if (!fault.column.empty()) text += ", column " + fault.column;
+  return text + ": " + fault.what + " (at " + to_string(fault.lsn) + ")";
+}
+
+/// These tables cannot be copied.
+/// Throws: DecodeError, or SchemaError where the server refuses the first of them for another reason than its values.
+[[noreturn]] inline void throw_faults(const std::vector<Fault>& faults) {
+  std::string message = "not all tables can be copied";
+  for (const Fault& fault : faults) message += "\n  " + describe(fault);
+  const Fault& first = faults.front();
+  ErrorContext context{
+      .sqlstate = first.sqlstate, .table = to_string(first.table->name()), .column = first.column, .lsn = first.lsn};
+  const bool of_values = first.sqlstate.empty() || sql::has_class(first.sqlstate, "22");
+  if (of_values) throw DecodeError(message, std::move(context));
+  throw SchemaError(message, std::move(context));
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped
