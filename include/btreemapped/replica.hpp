@@ -30,7 +30,8 @@ inline namespace v0 {
 /// Throws: every read throws NotReadyError before the first complete copy (see Options::empty_until_synced), and
 /// UsageError in a forked child.
 /// Blocks and locks: a read waits for nothing but an applier that is just then changing the map. The applier waits for
-/// reads: a callback that stays for long delays commits; other readers then get their turns, and wait for milliseconds.
+/// reads: a callback that stays for long delays commits, and others for some milliseconds; a commit that only finds
+/// long reads that overlap holds up new ones for as long as those inside take, and at most for a second.
 template <class Row, std::size_t Arity = detail::declared_arity_v<Row>>
 class Replica {
   using Model = detail::RowModel<Row, Arity>;
@@ -168,7 +169,8 @@ class Replica {
 
   /// Several reads at one commit.
   /// Throws: NotReadyError before the first complete copy; UsageError in a forked child.
-  /// Lifetime: what is read through the guard lives as long as the guard; commits wait until it is gone.
+  /// Lifetime: what is read through the guard lives as long as the guard; commits wait until it is gone. The guard
+  /// needs this replica, a copy of it, or the Replicator.
   [[nodiscard]] guard_type read() const { return guard_type(*table_); }
 
   /// What the rows are worth now: pending, live, stale or failed.

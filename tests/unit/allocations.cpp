@@ -1,19 +1,24 @@
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <btreemapped/detail/transaction.hpp>
 #include <btreemapped/numeric.hpp>
 #include <btreemapped/range.hpp>
 #include <btreemapped/uuid.hpp>
 
 #include <support/memory_table.hpp>
+#include <support/messages.hpp>
 
 // This file counts the allocations of the whole test program, each thread its own.
 namespace {
@@ -23,13 +28,24 @@ std::size_t& allocations() noexcept {
   return count;
 }
 
-void* allocate(std::size_t size) noexcept {
+/// The allocation of this thread, from now on, that fails; zero for none.
+std::size_t& failing() noexcept {
+  thread_local std::size_t countdown = 0;
+  return countdown;
+}
+
+bool counted() noexcept {
   ++allocations();
+  return failing() == 0 || --failing() != 0;
+}
+
+void* allocate(std::size_t size) noexcept {
+  if (!counted()) return nullptr;
   return std::malloc(size == 0 ? 1 : size);
 }
 
 void* allocate(std::size_t size, std::align_val_t alignment) noexcept {
-  ++allocations();
+  if (!counted()) return nullptr;
   const auto unit = static_cast<std::size_t>(alignment);
   return std::aligned_alloc(unit, (size + unit - 1) / unit * unit);
 }
@@ -94,6 +110,61 @@ struct Cars {
       store.add_with<Car, 2>({{long_name, 1, "red"}, {long_name, 2, "red"}, {"z", 1, "red"}});
   Replica<Car, 2> replica = table.replica();
 };
+
+/// A transaction that inserts, replaces, moves and deletes, over the rows of Cars.
+class Transaction {
+ public:
+  Transaction() {
+    const std::vector<test::RelationColumnText> columns{{"owner", 25, true}, {"plate", 20, true}, {"color", 25, false}};
+    for (const test::RelationColumnText& column : columns)
+      shape_.columns.push_back({.name = column.name,
+                                .type = {.oid = column.type_oid, .base = column.type_oid},
+                                .in_identity = column.in_identity});
+    shape_.table = {"public", "rows"};
+    shape_.oid = test::only_table;
+    bytes_.push_back(test::relation_message(shape_.table, 'd', columns));
+    bytes_.push_back(test::insert_message({long_name, 3, long_name}));
+    bytes_.push_back(test::update_message({long_name, 1, long_name}));
+    bytes_.push_back(test::MessageBuilder('U')
+                         .u32(test::only_table)
+                         .tuple('K', {long_name, 2, test::null})
+                         .tuple('N', {"a", 2, test::unchanged}));
+    bytes_.push_back(test::delete_message({"z", 1, test::null}));
+    for (const test::MessageBuilder& each : bytes_)
+      if (detail::wire::parse_message(each.bytes(), messages_.emplace_back()) != Errc::ok)
+        throw std::logic_error("the test's message cannot be parsed");
+  }
+
+  void begin_session(detail::TransactionBuffer& buffer, detail::Table& table) const {
+    buffer.begin_session({{&table, shape_}});
+  }
+
+  /// Throws: std::bad_alloc.
+  detail::Commit stage(detail::TransactionBuffer& buffer, Lsn end) const {
+    detail::wire::Begin begin;
+    begin.commit_lsn = end;
+    if (buffer.stage(begin) != Errc::ok) throw std::logic_error("the test's transaction cannot begin");
+    for (const detail::wire::Message& message : messages_)
+      if (buffer.stage(message) != Errc::ok) throw std::logic_error("the test's message cannot be staged");
+    detail::wire::Commit commit;
+    commit.commit_lsn = commit.end_lsn = end;
+    return buffer.finish(commit);
+  }
+
+ private:
+  detail::TableShape shape_{};
+  std::vector<test::MessageBuilder> bytes_{};
+  std::vector<detail::wire::Message> messages_{};
+};
+
+/// The rows in short, to be compared.
+std::string summary(const Replica<Car, 2>& cars) {
+  std::string text;
+  cars.for_each([&](const Car& car) {
+    text += car.owner.substr(0, 1) + std::to_string(car.plate) + car.color.substr(0, 1) + ' ';
+  });
+  return text;
+}
 
 }  // namespace
 
@@ -202,4 +273,66 @@ TEST_CASE("keys that are neither text nor number are looked up without a copy", 
         }) == 0);
   CHECK(found);
   CHECK(rows == 2);
+}
+
+TEST_CASE("to make a commit visible allocates nothing, so nothing can end it half-way", "[allocations]") {
+  const Transaction transaction;
+  const std::atomic<bool> never{false};
+  Cars cars;
+  detail::TransactionBuffer buffer;
+  transaction.begin_session(buffer, cars.table.table());
+  detail::Commit commit = transaction.stage(buffer, Lsn{0x100});
+  bool visible = false;
+  const auto publish = [&](detail::Commit& each) {
+    visible = cars.store.store().publish(each, std::chrono::steady_clock::now() + std::chrono::seconds{30}, never);
+  };
+  CHECK(allocations_of([&] { publish(commit); }) == 0);
+  CHECK(visible);
+  CHECK(summary(cars.replica) == "a2r a1a a3a ");
+
+  detail::Commit copy = cars.store.next_commit();
+  copy.changes.push_back({&cars.table.table(), cars.table.copy({{"b", 1, "red"}, {"c", 1, "red"}})});
+  copy.rejoined.push_back(&cars.table.table());
+  CHECK(allocations_of([&] { publish(copy); }) == 0);
+  CHECK(visible);
+  CHECK(summary(cars.replica) == "b1r c1r ");
+}
+
+TEST_CASE("a transaction that runs out of memory is seen whole or not at all, wherever that happens", "[allocations]") {
+  const Transaction transaction;
+  int refused = 0;
+  int stopped = 0;
+  for (std::size_t nth = 1;; ++nth) {
+    Cars cars;
+    const std::string before = summary(cars.replica);
+    detail::TransactionBuffer buffer;
+    transaction.begin_session(buffer, cars.table.table());
+    detail::Commit commit;
+    bool thrown = false;
+    failing() = nth;
+    try {
+      commit = transaction.stage(buffer, Lsn{0x100});
+    } catch (const std::bad_alloc&) {
+      thrown = true;
+    }
+    const bool failed = std::exchange(failing(), 0) == 0;
+    INFO("the allocation that failed: " << nth);
+    if (thrown) {
+      // The driver begins another session.
+      ++refused;
+      transaction.begin_session(buffer, cars.table.table());
+      commit = transaction.stage(buffer, Lsn{0x200});
+    }
+    const bool has_stopped = !commit.detached.empty();
+    CHECK(has_stopped == (failed && !thrown));
+    CHECK(buffer.take_faults().size() == (has_stopped ? 1 : 0));
+    CHECK(summary(cars.replica) == before);
+    cars.store.publish(commit);
+    CHECK(summary(cars.replica) == (has_stopped ? before : "a2r a1a a3a "));
+    CHECK(cars.replica.state() == (has_stopped ? TableState::failed : TableState::live));
+    if (has_stopped) ++stopped;
+    if (!failed) break;
+  }
+  CHECK(refused > 0);
+  CHECK(stopped > 5);
 }

@@ -3,7 +3,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <functional>
+#include <latch>
+#include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +20,7 @@
 #include <btreemapped/replica.hpp>
 
 #include <support/memory_table.hpp>
+#include <support/threads.hpp>
 
 namespace {
 
@@ -85,6 +89,45 @@ TEST_CASE("a child forked inside a read cannot read either, and may leave the re
     CHECK(items.size() == 1);
   });
   CHECK(in_child([&] { return is_refused([&] { static_cast<void>(items.size()); }); }));
+}
+
+TEST_CASE("a child may leave the read it was forked in although more threads read than there are slots",
+          "[fork][threads]") {
+  constexpr int readers = 150;
+  test::MemoryStore store;
+  const auto table = store.add_with<Item, 1>({{1, "a"}});
+  const auto items = table.replica();
+  std::latch inside{readers};
+  std::atomic<bool> done{false};
+  std::vector<std::function<void()>> functions;
+  for (int i = 0; i < readers; ++i) {
+    functions.emplace_back([&] {
+      const auto guard = items.read();
+      inside.arrive_and_wait();
+      done.wait(false);
+    });
+  }
+  for (int i = 0; i < 2; ++i) {
+    functions.emplace_back([&] {
+      inside.wait();
+      while (!done.load()) static_cast<void>(items.size());
+    });
+  }
+  functions.emplace_back([&] {
+    inside.wait();
+    bool all_good = true;
+    for (int i = 0; i < 30; ++i) {
+      auto guard = std::make_unique<ReadGuard<Item, 1>>(table.table());
+      all_good = all_good && in_child([&] {
+                   guard.reset();
+                   return is_refused([&] { static_cast<void>(items.size()); });
+                 });
+    }
+    done = true;
+    done.notify_all();
+    if (!all_good) throw std::logic_error("a child hung in a lock of its parent's threads");
+  });
+  test::run_together(std::move(functions));
 }
 
 TEST_CASE("a child that is forked while a commit is being applied does not hang", "[fork][threads]") {

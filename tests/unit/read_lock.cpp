@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -255,6 +256,138 @@ TEST_CASE("a reader that stays holds up the writer, not the other readers", "[re
                         lock.wake_writer();
                       }});
   CHECK(given_up.load());
+}
+
+TEST_CASE("a reader that stays costs the others a few milliseconds in all", "[read_lock][threads]") {
+  ReadLock lock;
+  std::latch stuck{1};
+  std::atomic<bool> over{false};
+  Clock::duration waited{};
+  Clock::duration spent{};
+  test::run_together({[&] {
+                        const Read read(lock);
+                        stuck.count_down();
+                        over.wait(false);
+                      },
+                      [&] {
+                        stuck.wait();
+                        const Clock::time_point end = Clock::now() + std::chrono::seconds{1};
+                        while (Clock::now() < end)
+                          if (lock.lock_until(std::min(end, soon()), never))
+                            throw std::logic_error("the writer got in beside a read");
+                        lock.give_up();
+                        over = true;
+                        over.notify_all();
+                      },
+                      [&] {
+                        stuck.wait();
+                        const Clock::time_point begin = Clock::now();
+                        while (!over.load()) {
+                          const Clock::time_point before = Clock::now();
+                          const Read read(lock);
+                          waited += Clock::now() - before;
+                          while (Clock::now() < before + std::chrono::milliseconds{1}) std::this_thread::yield();
+                        }
+                        spent = Clock::now() - begin;
+                      }});
+  CHECK(waited < spent / 4);
+}
+
+TEST_CASE("long reads that overlap without a pause do not starve the writer", "[read_lock][threads]") {
+  constexpr int readers = 8;
+  constexpr std::chrono::milliseconds length{100};  // longer than the gate is usually closed
+  ReadLock lock;
+  Twins twins;
+  std::atomic<bool> done{false};
+  std::latch inside{readers};
+  std::vector<std::function<void()>> functions;
+  for (int i = 0; i < readers; ++i) {
+    functions.emplace_back([&, i] {
+      auto end = Clock::now() + i * length / readers;  // so that they never all end together
+      for (bool first = true; first || !done.load(); first = false) {
+        const Read read(lock);
+        if (first) inside.arrive_and_wait();
+        twins.check();
+        end = std::max(Clock::now(), end) + length;
+        std::this_thread::sleep_until(end);  // all that it does: it is a long read
+      }
+    });
+  }
+  functions.emplace_back([&] {
+    inside.wait();
+    // In slices, as a driver does that has other work beside.
+    for (int i = 0; i < 3; ++i) {
+      const Clock::time_point deadline = Clock::now() + test::patience / 4;
+      while (!lock.lock_until(soon(), never))
+        if (Clock::now() >= deadline) {
+          done = true;
+          throw std::logic_error("the writer never got in");
+        }
+      twins.change();
+      lock.unlock();
+    }
+    done = true;
+  });
+  test::run_together(std::move(functions));
+  CHECK(twins.left == 3);
+}
+
+TEST_CASE("a writer that gave up holds up nobody", "[read_lock][threads]") {
+  ReadLock lock;
+  std::latch stuck{1};
+  std::latch over{1};
+  test::run_together({[&] {
+                        const Read read(lock);
+                        stuck.count_down();
+                        over.wait();
+                      },
+                      [&] {
+                        stuck.wait();
+                        if (lock.lock_until(Clock::now(), never))
+                          throw std::logic_error("the writer got in beside a read");
+                        lock.give_up();
+                        const Read read(lock);
+                        over.count_down();
+                      }});
+  write(lock, [] {});
+}
+
+TEST_CASE("a writer that does not come back holds up readers for its window only", "[read_lock][threads]") {
+  ReadLock lock;
+  std::latch stuck{1};
+  std::latch over{1};
+  test::run_together({[&] {
+                        const Read read(lock);
+                        stuck.count_down();
+                        over.wait();
+                      },
+                      [&] {
+                        stuck.wait();
+                        if (lock.lock_until(Clock::now(), never))
+                          throw std::logic_error("the writer got in beside a read");
+                        for (int i = 0; i < 1'000; ++i) const Read read(lock);
+                        over.count_down();
+                      }});
+  write(lock, [] {});
+}
+
+TEST_CASE("threads that come, read and go leave nothing behind", "[read_lock][threads]") {
+  ReadLock lock;
+  Twins twins;
+  for (int round = 0; round < 100; ++round) {
+    std::vector<std::function<void()>> functions;
+    for (int i = 0; i < 20; ++i) {
+      functions.emplace_back([&] {
+        const Read outer(lock);
+        const Read inner(lock);
+        twins.check();
+      });
+    }
+    test::run_together(std::move(functions));
+    REQUIRE(lock.lock_until(Clock::now(), never));  // there is nobody to wait for
+    twins.change();
+    lock.unlock();
+  }
 }
 
 TEST_CASE("the wait for readers ends at once when it is told to stop", "[read_lock][threads]") {

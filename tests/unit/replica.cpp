@@ -441,11 +441,10 @@ TEST_CASE("the position and the sequence number move with each commit", "[replic
 }
 
 TEST_CASE("a replica is readable after the owner of its store is gone", "[replica]") {
-  std::optional<Replica<Car, 2>> cars;
-  {
+  auto cars = [] {
     test::MemoryStore store;
-    cars = store.add_with<Car, 2>(three_cars).replica();
-  }
+    return std::make_unique<Replica<Car, 2>>(store.add_with<Car, 2>(three_cars).replica());
+  }();
   CHECK(cars->size() == 3);
   CHECK(cars->get("Alice", 123) == Car{"Alice", 123, "red"});
   const Replica<Car, 2> copy = *cars;

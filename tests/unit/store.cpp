@@ -7,6 +7,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -251,6 +252,24 @@ TEST_CASE("a commit whose deadline came first is published by another call", "[s
   CHECK(bank.left.replica().get(1)->cents == 250);
   CHECK(bank.left.replica().lsn() == commit.end_lsn);
   CHECK(bank.store.store().longest_wait() >= std::chrono::milliseconds{90});
+}
+
+TEST_CASE("a commit that is given up does not make the next one's wait longer", "[store][threads]") {
+  Bank bank;
+  {
+    const auto guard = bank.left.replica().read();
+    test::run_together({[&] {
+      detail::Commit lost = bank.transfer(100);
+      if (bank.store.store().publish(lost, Clock::now(), never)) throw std::logic_error("the commit broke into a read");
+      bank.store.store().abandon();
+    }});
+  }
+  constexpr std::chrono::milliseconds outage{200};
+  for (const Clock::time_point end = Clock::now() + outage; Clock::now() < end;) std::this_thread::yield();
+  detail::Commit commit = bank.transfer(250);
+  REQUIRE(bank.store.store().publish(commit, soon(), never));
+  CHECK(bank.store.store().longest_wait() < outage);
+  CHECK(bank.left.replica().get(1)->cents == 250);
 }
 
 TEST_CASE("a reader that stays delays commits, never other readers", "[store][threads]") {

@@ -82,6 +82,12 @@ class Store {
     return true;
   }
 
+  /// The commit that publish() could not begin will not come again: nobody waits for readers any more.
+  void abandon() {
+    wait_began_ = {};
+    lock_.give_up();
+  }
+
   /// Has a commit been begun that publish() must still finish?
   [[nodiscard]] bool publishing() const noexcept { return publishing_; }
 

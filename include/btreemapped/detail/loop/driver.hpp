@@ -332,6 +332,7 @@ class Driver {
   void end_attempt() {
     // A commit that has begun to change the maps must end before anything else happens.
     while (store_->publishing()) static_cast<void>(store_->publish(*pending_, Time::max(), stop_));
+    store_->abandon();
     pending_.reset();
     buffer_.begin_session({});
     ask_for_blockers_at_ = watch_at_ = Time::max();
