@@ -30,8 +30,8 @@ inline namespace v0 {
 /// Throws: every read throws NotReadyError before the first complete copy (see Options::empty_until_synced), and
 /// UsageError in a forked child.
 /// Blocks and locks: a read waits for nothing but an applier that is just then changing the map. The applier waits for
-/// reads: a callback that stays for long delays commits, and others for some milliseconds; a commit that only finds
-/// long reads that overlap holds up new ones for as long as those inside take, and at most for a second.
+/// reads: a callback that stays for long delays commits, and other readers once, by 64 ms at most. Where
+/// long reads overlap without a pause, a commit holds up new ones until those inside have ended, for a second at most.
 template <class Row, std::size_t Arity = detail::declared_arity_v<Row>>
 class Replica {
   using Model = detail::RowModel<Row, Arity>;

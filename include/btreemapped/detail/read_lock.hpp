@@ -45,7 +45,7 @@ struct ReadLockList {
 /// slot: nested reads cost an increment and never wait. A plain std::shared_mutex would starve the writer: four readers
 /// holding it 20 us each kept one out for 5 s on glibc.
 ///
-/// The writer closes the gate to new outermost reads for a window of some milliseconds, and enters when every slot is
+/// The writer closes the gate to new outermost reads for a window of 64 ms at most, and enters when every slot is
 /// free. If reads stay longer than that, the gate is open to all until those very reads have ended, so that one that
 /// stays for ever delays the writer only; then comes a window as long as they would have needed. Without that, two
 /// readers whose scans of 150 ms overlapped kept the writer out for 10 s.
@@ -124,7 +124,7 @@ class ReadLock {
       if (phase_ != Phase::draining) close_gate();
       if (drain_until(std::min(deadline, window_end_), stop)) {
         phase_ = Phase::idle;
-        closed_for_ = std::clamp(2 * (Clock::now() - window_begin_), shortest_window, usual_window);
+        closed_for_ = usual_window;
         return true;
       }
       if (stop.load(std::memory_order_relaxed)) {
@@ -141,7 +141,7 @@ class ReadLock {
   /// There will be no further call of lock_until() for what the last one waited for.
   void give_up() {
     phase_ = Phase::idle;
-    closed_for_ = shortest_window;
+    closed_for_ = usual_window;
     open_gate();
   }
 
@@ -174,8 +174,7 @@ class ReadLock {
 
   static constexpr std::size_t slot_count = 64;
   static constexpr std::size_t window = 8;
-  // Longer than a reader that is inside is kept from its processor on a busy machine.
-  static constexpr Clock::duration shortest_window = std::chrono::milliseconds{16};
+  // Longer than a brief read takes whose thread is kept from its processor for a while.
   static constexpr Clock::duration usual_window = std::chrono::milliseconds{64};
   static constexpr Clock::duration longest_window = std::chrono::seconds{1};  // after twice as long outside
   static constexpr Clock::duration fair_wait = std::chrono::milliseconds{4};
@@ -267,8 +266,8 @@ class ReadLock {
     closed_until_.store(window_end_.time_since_epoch().count(), std::memory_order_relaxed);
   }
 
-  /// Readers that several commits have held up come first: a writer with the next one always in hand would shut them out
-  /// again before they are awake.
+  /// Readers that several commits have held up come first: a writer with the next one always in hand would shut them
+  /// out again before they are awake.
   void yield_to_held_up_readers(Clock::time_point deadline) const {
     while (held_up_.load(std::memory_order_relaxed) != 0 && Clock::now() < deadline) std::this_thread::yield();
   }
@@ -305,7 +304,7 @@ class ReadLock {
     }
     const Clock::time_point now = Clock::now();
     const Clock::duration most = std::clamp((now - waiting_since_) / 2, usual_window, longest_window);
-    closed_for_ = std::clamp(2 * (now - window_begin_), shortest_window, most);
+    closed_for_ = std::clamp(2 * (now - window_begin_), usual_window, most);
     return true;
   }
 
@@ -335,7 +334,7 @@ class ReadLock {
   }
 
   /// Waits for a writer that is inside; for one that waits only while its window lasts, and not at all with a read of
-  /// another store. So a thread always gets in that reads a store made by another shared library, and thus unknown here.
+  /// another store. So a thread always gets in that reads a store made by another shared library, unknown here.
   void wait_at_gate(Thread self) {
     const bool reads_elsewhere = holds_any_read(self, this);
     std::unique_lock lock(mutex_);
@@ -363,7 +362,7 @@ class ReadLock {
   Clock::time_point waiting_since_{};
   Clock::time_point window_begin_{};
   Clock::time_point window_end_{};
-  Clock::duration closed_for_ = shortest_window;
+  Clock::duration closed_for_ = usual_window;
   std::array<std::uint64_t, slot_count> stayed_{};  // the reads that outlasted the window; zero: none
   std::uint64_t spilled_stayed_ = 0;                // and the spilled ones up to this turn
 
