@@ -453,6 +453,29 @@ TEST_CASE("a new copy waits for a reader and is then published", "[G5][G8]") {
   CHECK(outdated.items->get(1)->name == "x");
 }
 
+TEST_CASE("a lost connection is noticed at once while a commit waits for a reader", "[G5][G8]") {
+  test::Database database;
+  make_items(database);
+  // So that no feedback that fails is what tells.
+  database.exec(
+      "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET wal_sender_timeout = 0', current_database()); END $$");
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  const auto guard = items.read();
+  database.exec("UPDATE items SET name = 'x'");
+  const Lsn written = database.position();
+  REQUIRE(test::eventually([&] { return replicator.status().received >= written; }));
+  const auto begin = std::chrono::steady_clock::now();
+  database.end_sessions("backend_type = 'walsender'");
+  static_cast<void>(log.wait_for(EventKind::stale));
+  CHECK(std::chrono::steady_clock::now() - begin < prompt);
+  CHECK(items.state() == btreemapped::TableState::stale);
+}
+
 TEST_CASE("a process that is killed in the middle of a copy leaves no slot and no session", "[G7]") {
   test::Database database;
   make_items(database);

@@ -241,6 +241,7 @@ class Driver {
     if (pending_->empty()) {
       store_->advance(pending_->end_lsn);
     } else if (!store_->publish(*pending_, std::min(until, Clock::now() + side_look_interval), stop_)) {
+      runner_.attempt().stream().require_peer();
       return look_aside(Clock::now());
     }
     pending_.reset();

@@ -170,6 +170,14 @@ class ReplicationStream {
     return !wants_write_;
   }
 
+  /// Finds out without reading whether the server has hung up, for those who have no time for what it sent before.
+  /// Throws: ConnectionError if it has.
+  void require_peer() {
+    pollfd peer{socket(), POLLRDHUP, 0};
+    if (::poll(&peer, 1, 0) > 0)
+      throw ConnectionError(std::string{streaming} + ": the connection was lost", {.retryable = true});
+  }
+
   /// For poll(): always wait for POLLIN, and for POLLOUT while wants_write().
   [[nodiscard]] int socket() const noexcept { return connection_.socket(); }
   [[nodiscard]] bool wants_write() const noexcept { return wants_write_; }
