@@ -5,7 +5,6 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <future>
 #include <memory>
 #include <optional>
@@ -131,20 +130,10 @@ TEST_CASE("the slot is temporary, and gone after stop() with all sessions", "[G7
   CHECK(test::eventually([&] { return nothing_left(database); }));
 }
 
-TEST_CASE("follows as the child of another test", "[.child]") {
-  btreemapped::Options options;
-  options.connection = std::getenv("BTREEMAPPED_TEST_CHILD_DSN");
-  options.publication = "pub";
-  btreemapped::Replicator replicator(options);
-  static_cast<void>(replicator.add_replica<Item, 1>("items"));
-  test::start_and_sync(replicator);
-  test::ChildProcess::wait_for_parent();
-}
-
 TEST_CASE("a process that is killed leaves no slot and no session", "[G7]") {
   test::Database database;
   make_items(database);
-  test::ChildProcess child("follows as the child of another test", {"BTREEMAPPED_TEST_CHILD_DSN=" + database.dsn()});
+  test::ChildProcess child(BTREEMAPPED_FOLLOWER, database.dsn());
   REQUIRE(test::eventually([&] {
     return database.value(
                "SELECT count(*) FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE state = "
@@ -481,7 +470,7 @@ TEST_CASE("a process that is killed in the middle of a copy leaves no slot and n
   make_items(database);
   test::Proxy proxy(database.dsn());
   proxy.hold("COPY ");
-  test::ChildProcess child("follows as the child of another test", {"BTREEMAPPED_TEST_CHILD_DSN=" + proxy.dsn()});
+  test::ChildProcess child(BTREEMAPPED_FOLLOWER, proxy.dsn());
   proxy.wait_until_held();
   REQUIRE(database.value("SELECT count(*) FROM pg_replication_slots WHERE database = current_database()") == "1");
   child.end(SIGKILL);

@@ -5,7 +5,6 @@
 #include <string>
 #include <system_error>
 #include <utility>
-#include <vector>
 
 #include <spawn.h>
 #include <sys/types.h>
@@ -14,12 +13,11 @@
 
 namespace test {
 
-/// A hidden test case of this executable, run in a process of its own. Its standard input ends when this one does, so
-/// that it can wait for that and is never left behind.
+/// A program that runs beside this one. Its standard input ends when this process does, so that it can wait for that and
+/// is never left behind.
 class ChildProcess {
  public:
-  /// `variables` are "NAME=value", beside the environment of this process.
-  ChildProcess(std::string test_case, std::vector<std::string> variables) {
+  ChildProcess(std::string program, std::string argument) {
     int ends[2] = {-1, -1};
     if (::pipe(ends) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
     input_ = ends[1];
@@ -28,13 +26,8 @@ class ChildProcess {
     posix_spawn_file_actions_adddup2(&actions, ends[0], STDIN_FILENO);
     posix_spawn_file_actions_addclose(&actions, ends[0]);
     posix_spawn_file_actions_addclose(&actions, ends[1]);
-    std::string program = "/proc/self/exe";
-    char* const arguments[] = {program.data(), test_case.data(), nullptr};
-    std::vector<char*> environment;
-    for (std::string& variable : variables) environment.push_back(variable.data());
-    for (char** each = environ; *each != nullptr; ++each) environment.push_back(*each);
-    environment.push_back(nullptr);
-    const int error = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environment.data());
+    char* const arguments[] = {program.data(), argument.data(), nullptr};
+    const int error = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
     ::close(ends[0]);
     if (error != 0) throw std::system_error(error, std::generic_category(), "posix_spawn");
@@ -52,13 +45,6 @@ class ChildProcess {
     if (pid_ <= 0) return;
     ::kill(pid_, signal);
     ::waitpid(std::exchange(pid_, -1), nullptr, 0);
-  }
-
-  /// For the child: returns when its parent has gone.
-  static void wait_for_parent() {
-    char byte = 0;
-    while (::read(STDIN_FILENO, &byte, 1) > 0) {
-    }
   }
 
  private:
