@@ -244,12 +244,19 @@ if ! pfr_ready || ! catch2_ready; then
   later=trixie
   [ "$distribution" != ubuntu ] || later=resolute
 fi
+# unpack_for READY NAME PACKAGE SUITE PATH...: from what the machine's package manager offers, else from SUITE.
+unpack_for() {
+  local ready=$1 name=$2 package=$3 suite=$4
+  shift 4
+  unpack "$name" own "$package" "$@" && "$ready" && return
+  unpack "$name" "$suite" "$package" "$@" && "$ready"
+}
 if ! pfr_ready; then
-  kept=(usr/include/boost/pfr usr/include/boost/pfr.hpp usr/share/doc/libboost1.88-dev/copyright)
-  unpack boost own libboost1.88-dev "${kept[@]}" || unpack boost "$later" libboost1.88-dev "${kept[@]}" || true
-  pfr_ready || say "no boost/pfr/core_name.hpp on this system: CMake will fetch Boost.PFR"
+  unpack_for pfr_ready boost libboost1.88-dev "$later" \
+    usr/include/boost/pfr usr/include/boost/pfr.hpp usr/share/doc/libboost1.88-dev/copyright ||
+    say "no boost/pfr/core_name.hpp on this system: CMake will fetch Boost.PFR"
 fi
 if ! catch2_ready; then
-  unpack catch2 own libcatch2-dev usr || unpack catch2 "$codename-backports" libcatch2-dev usr || true
-  catch2_ready || say "no Catch2 3.3 on this system: CMake will fetch it"
+  unpack_for catch2_ready catch2 libcatch2-dev "$codename-backports" usr ||
+    say "no Catch2 3.3 on this system: CMake will fetch it"
 fi

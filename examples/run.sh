@@ -26,6 +26,7 @@ done
 }
 
 cmake/bootstrap.sh
+mkdir -p build
 preset=dev
 cmake --preset "$preset" >build/configure.log 2>&1 || {
   cat build/configure.log >&2

@@ -14,6 +14,7 @@ preset=${BTREEMAPPED_PRESET:-dev}
 }
 
 cmake/bootstrap.sh
+mkdir -p build
 cmake --preset "$preset" >build/configure.log 2>&1 || {
   cat build/configure.log >&2
   exit 1

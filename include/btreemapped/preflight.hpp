@@ -47,15 +47,11 @@ inline constexpr int oldest_server_version = 150000;
         "ALTER SYSTEM SET wal_level = 'logical'; -- and restart the server");
   }
 
-  // One for the stream, and one for the short-lived copy of a single table.
   const auto check_free = [&](std::string_view what, std::string_view setting, int limit, int used) {
     const int free = limit - used;
-    if (free >= 2) return;
-    const std::string name{setting};
-    add(std::to_string(std::max(free, 0)) + " of " + std::to_string(limit) + " " + std::string{what} +
-            " are free; the stream needs one, and copying a single table again a second one",
-        "ALTER SYSTEM SET " + name + " = " + std::to_string(used + 4) + "; -- and restart the server",
-        free < 1 ? Problem::Severity::error : Problem::Severity::warning);
+    if (free >= 1) return;
+    add("none of the " + std::to_string(limit) + " " + std::string{what} + " is free; the stream needs one",
+        "ALTER SYSTEM SET " + std::string{setting} + " = " + std::to_string(used + 4) + "; -- and restart the server");
   };
   check_free("replication slots", "max_replication_slots", server.max_slots, server.used_slots);
   check_free("walsenders", "max_wal_senders", server.max_senders, server.used_senders);

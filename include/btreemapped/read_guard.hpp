@@ -49,8 +49,8 @@ consteval void check_range_key() {
 }  // namespace detail
 
 /// Several reads of one replica at one commit. Rows and iterators that it gives live as long as the guard.
-/// Blocks and locks: commits wait until it is gone, so do not keep it for long; meanwhile reads of other threads get
-/// their turns. It belongs to the thread that made it. Reads inside it, of any replica, are fine.
+/// Blocks and locks: as a read of a Replica; commits wait until it is gone, so do not keep it for long. It belongs to
+/// the thread that made it. Reads inside it, of any replica, are fine.
 template <class Row, std::size_t Arity>
 class [[nodiscard]] ReadGuard {
   using Table = detail::TypedTable<Row, Arity>;
@@ -81,6 +81,7 @@ class [[nodiscard]] ReadGuard {
 
   /// All rows in key order.
   /// Lifetime: iterators and rows live as long as the guard, as with find and rangeN.
+  /// Complexity: O(1), and a step is O(1) amortised.
   [[nodiscard]] Iterator begin() const& { return Iterator(table_.rows().begin()); }
   [[nodiscard]] Iterator end() const& { return Iterator(table_.rows().end()); }
   Iterator begin() const&& = delete;

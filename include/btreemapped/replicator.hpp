@@ -5,7 +5,6 @@
 #include <future>
 #include <memory>
 #include <stop_token>
-#include <string>
 #include <string_view>
 #include <utility>
 
@@ -25,11 +24,11 @@ inline namespace v0 {
 /// Keeps replicas equal to their tables: copies them under one snapshot, then follows the server's stream of commits,
 /// and does so anew whenever the connection was lost. Add replicas, then start() or run() it, once.
 ///
-/// All members may be called from any thread, but add_replica() only while no other member runs: it is part of setting
-/// up. Reads go through the replicas and need no Replicator.
+/// All members may be called from any thread. Reads go through the replicas and need no Replicator.
 class Replicator {
  public:
   /// Connects to nothing yet: that is what start() and run() do.
+  /// Throws: Error when the system gives no file descriptor.
   explicit Replicator(Options options) : engine_(std::make_shared<detail::Engine>(std::move(options))) {}
 
   Replicator(const Replicator&) = delete;
@@ -41,7 +40,7 @@ class Replicator {
 
   /// A replica of a table. `table` is "name", "schema.name" or, where a name holds a dot, "\"odd.schema\".name";
   /// without a schema it is the row's declared schema, or public. Names are taken as they are written.
-  /// Throws: UsageError after the start, or for a name that cannot be read.
+  /// Throws: UsageError after start(), run() or stop(), or for a name that cannot be read.
   /// Lifetime: the replica outlives the Replicator.
   template <class Row, std::size_t Arity = detail::declared_arity_v<Row>>
   Replica<Row, Arity> add_replica(std::string_view table = detail::declared_table<Row>()) {
@@ -55,8 +54,8 @@ class Replicator {
   }
 
   /// Follows in the background.
-  /// Throws: UsageError for a second start, a start after stop(), no replicas, or options that cannot work; Error when
-  /// the system gives no thread.
+  /// Throws: UsageError for a second start, a start after stop(), no replicas, options that cannot work, or in a forked
+  /// child; Error when the system gives no thread.
   void start() { engine_->start(); }
 
   /// Follows on the caller's thread until `stop` is requested or stop() is called.
@@ -68,6 +67,7 @@ class Replicator {
 
   /// Ends the following, for good; replicas stay readable. Idempotent. From a hook, or a callback of this library's
   /// threads, it only asks.
+  /// Throws: UsageError in a forked child.
   /// Blocks and locks: until the threads have ended, which is prompt wherever they are, and until the hook has returned
   /// from a call that is under way; not for readers.
   void stop() { engine_->stop(); }
@@ -84,8 +84,9 @@ class Replicator {
 
   /// Waits until every commit of the source before `lsn` is visible; false when the timeout comes first. For reading
   /// one's own writes, take `lsn` from `SELECT pg_current_wal_insert_lsn()` after the commit.
-  /// Throws: UsageError inside a read, as the applier might wait for that read; StoppedError when the Replicator has
-  /// ended.
+  /// Throws: UsageError inside a read, as the applier might wait for that read, and in a forked child; StoppedError when
+  /// the Replicator has ended.
+  /// Blocks and locks: until then, or for the timeout.
   [[nodiscard]] bool wait_for(Lsn lsn, std::chrono::milliseconds timeout) const {
     return engine_->wait_for(lsn, timeout);
   }

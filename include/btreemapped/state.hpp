@@ -8,7 +8,7 @@ inline namespace v0 {
 
 /// What a replica's rows are worth at this moment.
 enum class TableState : std::uint8_t {
-  pending,  ///< no complete copy yet: reads throw NotReadyError
+  pending,  ///< no complete copy yet: reads throw NotReadyError, unless Options::empty_until_synced
   live,     ///< follows the table
   stale,    ///< shows its last commit; the Replicator is disconnected, rebuilding or stopped
   failed,   ///< shows its last commit, if any; cannot follow the table until the problem in `status()` is solved

@@ -2,7 +2,6 @@
 
 #include <span>
 #include <string>
-#include <vector>
 
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/sql/quote.hpp>
