@@ -84,8 +84,8 @@ class Replicator {
 
   /// Waits until every commit of the source before `lsn` is visible; false when the timeout comes first. For reading
   /// one's own writes, take `lsn` from `SELECT pg_current_wal_insert_lsn()` after the commit.
-  /// Throws: UsageError inside a read, as the applier might wait for that read, and in a forked child; StoppedError when
-  /// the Replicator has ended.
+  /// Throws: UsageError inside a read, as the applier might wait for that read, and in a forked child; StoppedError
+  /// when the Replicator has ended.
   /// Blocks and locks: until then, or for the timeout.
   [[nodiscard]] bool wait_for(Lsn lsn, std::chrono::milliseconds timeout) const {
     return engine_->wait_for(lsn, timeout);
