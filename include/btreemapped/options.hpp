@@ -12,8 +12,9 @@ inline namespace v0 {
 /// How a Replicator connects and behaves. Only `connection` and `publication` have to be set. Durations are positive;
 /// what is longer than the server can take, 24 days, means just that.
 struct Options {
-  /// A libpq connection string or URI, so TLS, service files, password files and several hosts work as with psql;
-  /// timeouts for connecting are libpq's, too: `connect_timeout`, here 10 s unless set.
+  /// A libpq connection string or URI, so TLS, service files, password files and several hosts work as with psql,
+  /// but hosts are tried in their order, whatever load_balance_hosts says. Timeouts for connecting are libpq's, too:
+  /// `connect_timeout`, here 10 s unless set.
   std::string connection{};
   /// The publication that publishes the tables, unquoted.
   std::string publication{};

@@ -74,7 +74,12 @@ concept declares_arity = names_arity<T> && requires { requires(std::size_t{T::ar
 template <class T>
 concept declares_key = names_key<T> && (key_size_v<std::remove_cvref_t<decltype(T::key)>> > 0);
 template <class T>
-concept declares_column_name = requires(std::string_view field) { std::string_view(T::column_name(field)); };
+concept declares_column_name = requires(std::string_view field) {
+  std::string_view(T::column_name(field));
+  // A std::string would be gone before anybody reads the name.
+  requires std::is_trivially_copyable_v<std::remove_reference_t<decltype(T::column_name(field))>> ||
+               std::is_lvalue_reference_v<decltype(T::column_name(field))>;
+};
 
 // A declaration that is not of the documented form would silently count as absent: a schema that is no text would leave
 // the table in "public". So what bears the name must also fit, unless the traits have overridden it.

@@ -45,7 +45,7 @@ enum class EventKind : std::uint8_t {
   warning,       ///< of the preflight: replication goes on
   slot_waiting,  ///< for transactions that were open before; `message` names them
   copying,       ///< progress; several may be merged into the newest
-  synced,        ///< all tables are copied and follow
+  synced,        ///< all tables are copied and follow, but for those that have failed
   stale,         ///< the stream is lost or given up; reads go on with the last commit
   retrying,      ///< an attempt to follow has failed before its stream began; another one will be made
   table_failed,  ///< one table has stopped following

@@ -174,6 +174,40 @@ TEST_CASE("bytes that the server cannot send as UTF-8 fail the first copy", "[G4
   }
 }
 
+TEST_CASE("a table that the server itself cannot print stops alone", "[G4][G5]") {
+  test::Database database;
+  Follower<Item> follower(
+      database,
+      "CREATE TYPE span AS RANGE (subtype = int);"
+      "CREATE TABLE items (id int PRIMARY KEY, name span NOT NULL); INSERT INTO items VALUES (1, '[1,2)')");
+  database.exec("DELETE FROM pg_range WHERE rngtypid = 'span'::regtype");
+  database.end_sessions("backend_type = 'walsender'");
+  CHECK_THAT(follower.log.wait_for(EventKind::table_failed).message, ContainsSubstring("XX000"));
+  static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
+  database.exec("INSERT INTO others VALUES (1, 'goes on')");
+  database.catch_up(*follower.replicator);
+  CHECK(follower.others->to_vector() == std::vector<Item>{{1, "goes on"}});
+  CHECK(follower.items->to_vector() == std::vector<Item>{{1, "[1,2)"}});
+  CHECK(follower.items->state() == TableState::failed);
+}
+
+TEST_CASE("a table that the server itself cannot print fails the first copy by name", "[G4][G1]") {
+  test::Database database;
+  database.exec(
+      "CREATE TYPE span AS RANGE (subtype = int);"
+      "CREATE TABLE items (id int PRIMARY KEY, name span NOT NULL); INSERT INTO items VALUES (1, '[1,2)');"
+      "CREATE PUBLICATION pub FOR TABLE items; DELETE FROM pg_range WHERE rngtypid = 'span'::regtype");
+  btreemapped::Replicator replicator(database.options());
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  try {
+    test::start_and_sync(replicator);
+    FAIL("a value was copied that cannot be printed");
+  } catch (const btreemapped::SchemaError& error) {
+    CHECK(error.sqlstate() == "XX000");
+    CHECK(error.table() == "public.items");
+  }
+}
+
 TEST_CASE("a value that the user's codec refuses stops its table alone", "[G4]") {
   test::Database database;
   Follower<Person> follower(

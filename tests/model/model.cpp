@@ -31,7 +31,6 @@
 #include "model/writer.hpp"
 #include "support/database.hpp"
 #include "support/event_log.hpp"
-#include "support/libpqxx_leak.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
 

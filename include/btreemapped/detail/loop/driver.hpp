@@ -204,7 +204,13 @@ class Driver {
       fsm_.stream_started(Clock::now());
       board_.set_error({});
       if (!std::exchange(synced_, true)) on_synced_();
-      notifier_->post({EventKind::synced, {}, "all tables are copied and follow", 0, store_->lsn()});
+      const bool all = runner_.attempt().followed().size() == store_->tables().size();
+      notifier_->post(
+          {EventKind::synced,
+           {},
+           all ? "all tables are copied and follow" : "all tables but those that failed are copied and follow",
+           0,
+           store_->lsn()});
     });
   }
 
@@ -316,12 +322,12 @@ class Driver {
 
   /// The attempt, or the stream, has ended. Terminal only when it cannot succeed by itself and nothing is served yet.
   void lose(const std::exception_ptr& reason) {
-    std::string message = message_of(reason);
-    if (!blockers_.empty()) message += "; it was " + std::exchange(blockers_, {});
     const bool retry = !stop_.load() && (synced_ || is_retryable(reason));
     const bool was_streaming = fsm_.state() == ReplicatorState::streaming;
     end_attempt();
     store_->mark_stale(Clock::now());
+    std::string message = message_of(reason);
+    if (!blockers_.empty()) message += "; it was " + std::exchange(blockers_, {});
     board_.set_error(message);
     if (!retry && !stop_.load()) fatal_ = reason;
     fsm_.failed(Clock::now(), retry);

@@ -61,12 +61,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
 
   void add(std::unique_ptr<Table> table) {
+    require_own_process();
     const std::lock_guard lock(life_mutex_);
     if (life_ != Life::idle) throw UsageError("add_replica() comes before start(), run() and stop()");
     store_->add(std::move(table));
   }
 
   void start() {
+    require_own_process();
     const std::lock_guard lock(life_mutex_);
     begin();
     try {
@@ -78,6 +80,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
 
   void run(std::stop_token stop) {
+    require_own_process();
     if (store_->this_thread_reads())
       throw UsageError("run() inside a read would make the applier wait for that read for ever");
     {
@@ -127,6 +130,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
 
   [[nodiscard]] Status status() const {
+    require_own_process();
     std::unique_lock lock(life_mutex_);
     if (life_ != Life::idle) lock.unlock();  // no table is added any more
     Status status = board_.read();
@@ -148,7 +152,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   // With life_mutex_ held.
   void begin() {
-    require_own_process();
     if (life_ == Life::running) throw UsageError("the Replicator has been started already");
     if (life_ == Life::ended) throw UsageError("the Replicator has been stopped; make a new one");
     if (store_->tables().empty()) throw UsageError("add_replica() first: there is nothing to follow");
@@ -192,11 +195,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
       const std::lock_guard lock(life_mutex_);
       driving_thread_ = std::this_thread::get_id();
     }
-    Driver driver({options_, store_, notifier_, mailbox_, board_, stop_requested_}, [this] {
-      synced_is_set_ = true;
-      synced_.set_value();
-    });
-    const auto failure = driver.drive();
+    std::exception_ptr failure;
+    try {
+      Driver driver({options_, store_, notifier_, mailbox_, board_, stop_requested_}, [this] {
+        synced_is_set_ = true;
+        synced_.set_value();
+      });
+      failure = driver.drive();
+    } catch (...) {
+      failure = std::current_exception();
+    }
     const std::lock_guard lock(life_mutex_);
     fatal_ = failure;
     end(fatal_ ? fatal_ : std::make_exception_ptr(StoppedError("stopped before the first copy was complete")));
