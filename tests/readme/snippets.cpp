@@ -65,16 +65,17 @@ class Captured {
   std::streambuf* before_;
 };
 
-/// The database and the role of the README, which are called what they are called there.
+/// The database and the role of the README, which are called what they are called there. They are dropped first: always
+/// on the private server, where they can be nobody's.
 class Shop {
  public:
-  Shop() : administrator_(test::server_dsn()) {
+  Shop() : administrator_(server()) {
     drop();
     administrator_.exec("CREATE DATABASE shop TEMPLATE template0");
     session_.emplace(dsn());
     session_->exec(block("setup.sql"));
     // The snippets name the database and the role, and leave the port to the environment.
-    ::setenv("PGPORT", test::parse_conninfo(test::server_dsn())["port"].c_str(), 1);
+    ::setenv("PGPORT", test::parse_conninfo(server())["port"].c_str(), 1);
   }
   Shop(const Shop&) = delete;
   Shop& operator=(const Shop&) = delete;
@@ -83,11 +84,13 @@ class Shop {
     drop();
   }
 
-  [[nodiscard]] static std::string dsn() { return test::with_parts(test::server_dsn(), {{"dbname", "shop"}}); }
+  [[nodiscard]] static std::string dsn() { return test::with_parts(server(), {{"dbname", "shop"}}); }
 
   test::Sql& sql() { return *session_; }
 
  private:
+  static std::string server() { return test::Server::of_suite().dsn(); }
+
   void drop() {
     administrator_.exec(
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'shop' AND backend_type = "

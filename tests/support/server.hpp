@@ -49,8 +49,9 @@ class Server {
   std::string state_;
 };
 
-/// The connection string of the suite's server, or of the one that BTREEMAPPED_TEST_DSN names.
+/// The connection string of the suite's server.
 inline std::string server_dsn() {
+  // A server whose databases may be created and dropped, in place of the private one.
   if (const char* const dsn = std::getenv("BTREEMAPPED_TEST_DSN"); dsn != nullptr) return dsn;
   return Server::of_suite().dsn();
 }
