@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <condition_variable>
@@ -101,15 +102,13 @@ class Proxy {
   }
 
   /// The connection that is about to send the nth statement with this text is held before it.
-  void hold(std::string text, int nth = 1) {
-    change([&] {
-      hold_text_ = std::move(text);
-      hold_after_ = nth;
-      holding_ = false;
-    });
-  }
+  void hold(std::string text, int nth = 1) { hold_at(std::move(text), nth, 0); }
 
-  /// Throws: when no such statement comes in time.
+  /// The connection that sends the first statement with this text is held in the middle of its answer, when that many
+  /// bytes of it have passed.
+  void hold_answer(std::string text, std::size_t bytes) { hold_at(std::move(text), 1, bytes); }
+
+  /// Throws: when no such statement comes in time, or its answer is too short.
   void wait_until_held() {
     std::unique_lock lock(mutex_);
     if (!held_.wait_for(lock, patience, [&] { return holding_; }))
@@ -146,6 +145,7 @@ class Proxy {
     Descriptor server;
     std::string to_client{};
     std::string to_server{};
+    std::size_t until_held = 0;  // bytes of the answer
     bool held = false;
     bool ending = false;  // one side has ended
     bool closed = false;
@@ -159,6 +159,15 @@ class Proxy {
     }
     const std::uint64_t one = 1;
     static_cast<void>(::write(wake_.get(), &one, sizeof one));
+  }
+
+  void hold_at(std::string text, int nth, std::size_t bytes_of_answer) {
+    change([&] {
+      hold_text_ = std::move(text);
+      hold_after_ = nth;
+      hold_bytes_ = bytes_of_answer;
+      holding_ = false;
+    });
   }
 
   void run() {
@@ -206,8 +215,12 @@ class Proxy {
     } else if ((client & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
       link.closed = true;  // nobody is there any more
     }
-    if ((server & POLLIN) != 0) pass(link, link.server.get(), link.to_client);
-    else if ((server & (POLLRDHUP | POLLHUP | POLLERR)) != 0) link.ending = true;
+    if ((server & POLLIN) != 0) {
+      pass(link, link.server.get(), link.to_client);
+      count_answer(link);
+    } else if ((server & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+      link.ending = true;
+    }
     if ((client & POLLOUT) != 0) flush(link, link.client.get(), link.to_client);
     if ((server & POLLOUT) != 0) flush(link, link.server.get(), link.to_server);
     if (link.ending && link.to_client.empty()) link.closed = true;
@@ -228,8 +241,20 @@ class Proxy {
 
   void look_for_text(Link& link) {
     const std::lock_guard lock(mutex_);
-    if (hold_text_.empty() || holding_ || link.to_server.find(hold_text_) == std::string::npos || --hold_after_ > 0)
+    if (hold_text_.empty() || holding_ || link.to_server.find(hold_text_) == std::string::npos || --hold_after_ != 0)
       return;
+    link.until_held = hold_bytes_;
+    if (hold_bytes_ == 0) keep(link);
+  }
+
+  void count_answer(Link& link) {
+    if (link.until_held == 0) return;
+    link.until_held -= std::min(link.until_held, link.to_client.size());
+    const std::lock_guard lock(mutex_);
+    if (link.until_held == 0 && !hold_text_.empty()) keep(link);
+  }
+
+  void keep(Link& link) {
     link.held = holding_ = true;
     held_.notify_all();
   }
@@ -283,6 +308,7 @@ class Proxy {
   std::condition_variable held_{};
   std::string hold_text_{};
   int hold_after_ = 0;
+  std::size_t hold_bytes_ = 0;
   bool holding_ = false;
   bool frozen_ = false;
   bool cut_ = false;
