@@ -248,7 +248,7 @@ TEST_CASE("time limits that the database sets by default do not end our sessions
   database.exec("INSERT INTO accounts SELECT id, id FROM generate_series(1000, 50000) id");
   for (const std::string limit : {"statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"})
     database.exec("ALTER DATABASE " + database.name() + " SET " + limit + " = '80ms'");
-  database.exec("ALTER DATABASE " + database.name() + " SET wal_sender_timeout = '300ms'");
+  database.exec("ALTER DATABASE " + database.name() + " SET wal_sender_timeout = '3s'");
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();

@@ -366,15 +366,15 @@ TEST_CASE("receive says at once that nothing is there") {
 TEST_CASE("a stream whose keepalives are answered outlives the server's timeout") {
   ServerDatabase db;
   auto stream = Streaming::prepare(db, "pub");
-  stream.connection().exec("SET wal_sender_timeout = '500ms'");
-  CHECK(stream.sender_timeout(soon()) == std::chrono::milliseconds{500});
+  stream.connection().exec("SET wal_sender_timeout = '2s'");
+  CHECK(stream.sender_timeout(soon()) == std::chrono::seconds{2});
   const std::string slot = test::unique_name("slot");
   static_cast<void>(stream.create_slot(slot, patient, soon()));
   stream.start(slot, Lsn{}, publications, soon());
   const Interrupt never;
   const auto start = std::chrono::steady_clock::now();
   int requests = 0;
-  while (requests < 6) {
+  while (requests < 3) {
     wire::Frame frame;
     if (const auto bytes = stream.receive()) {
       REQUIRE(wire::parse_frame(*bytes, frame) == Errc::ok);
@@ -388,7 +388,7 @@ TEST_CASE("a stream whose keepalives are answered outlives the server's timeout"
       REQUIRE(btreemapped::detail::wait_for_socket(stream.socket(), POLLIN, never, soon()) != 0);
     }
   }
-  CHECK(std::chrono::steady_clock::now() - start > std::chrono::milliseconds{1000});
+  CHECK(std::chrono::steady_clock::now() - start > std::chrono::seconds{2});
 }
 
 TEST_CASE("an acknowledged position moves the slot") {
