@@ -117,7 +117,8 @@ std::chrono::milliseconds time_to_stop(Interrupt& interrupt, Function f, Blocked
   return std::chrono::ceil<std::chrono::milliseconds>(end - start);
 }
 
-constexpr std::chrono::milliseconds promptly{100};
+/// Little beside what is interrupted, which takes 1000 s or for ever.
+constexpr std::chrono::seconds promptly{10};
 
 std::string is_waiting(int pid) {
   return "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event IS NOT NULL AND state = 'active' AND pid = " +
