@@ -231,31 +231,27 @@ TEST_CASE("creating the slot is given up after its timeout, and tried again", "[
 TEST_CASE("a role that may not know whom the slot waits for waits all the same", "[G7]") {
   test::Database database;
   make_items(database);
-  const std::string role = database.name() + "_reader";
-  database.exec("CREATE ROLE " + role + " LOGIN REPLICATION; GRANT SELECT ON items TO " + role +
-                "; REVOKE SELECT ON pg_catalog.pg_prepared_xacts FROM public");
+  const std::string role = database.add_role();
+  database.exec("GRANT SELECT ON items TO " + role + "; REVOKE SELECT ON pg_catalog.pg_prepared_xacts FROM public");
   database.exec("BEGIN; DELETE FROM items WHERE id = 1");
-  {
-    test::EventLog log;
-    btreemapped::Options options = database.options();
-    options.connection = test::with_parts(database.dsn(), {{"user", role}});
-    options.on_event = log.hook();
-    btreemapped::Replicator replicator(options);
-    const auto items = replicator.add_replica<Item, 1>("items");
-    replicator.start();
-    test::Sql observer(database.dsn());
-    // It has asked, and has got its answer.
-    REQUIRE(test::eventually([&] {
-      return replicator.status().state == ReplicatorState::stopped ||
-             observer.value("SELECT count(*) FROM pg_stat_activity WHERE usename = '" + role +
-                            "' AND state = 'idle' AND query LIKE '%ROLLBACK%'") == "1";
-    }));
-    database.exec("COMMIT");
-    test::wait_until_synced(replicator);
-    CHECK(items.size() == 9);
-    CHECK(log.count(EventKind::retrying) == 0);
-  }
-  database.exec("DROP OWNED BY " + role + "; DROP ROLE " + role);
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.connection = test::with_parts(database.dsn(), {{"user", role}});
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  replicator.start();
+  test::Sql observer(database.dsn());
+  // It has asked, and has got its answer.
+  REQUIRE(test::eventually([&] {
+    return replicator.status().state == ReplicatorState::stopped ||
+           observer.value("SELECT count(*) FROM pg_stat_activity WHERE usename = '" + role +
+                          "' AND state = 'idle' AND query LIKE '%ROLLBACK%'") == "1";
+  }));
+  database.exec("COMMIT");
+  test::wait_until_synced(replicator);
+  CHECK(items.size() == 9);
+  CHECK(log.count(EventKind::retrying) == 0);
 }
 
 TEST_CASE("stop() is prompt while the copy waits for a lock", "[G7]") {
@@ -307,14 +303,15 @@ TEST_CASE("stop() is prompt in the middle of a copy", "[G7]") {
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  proxy.hold_answer("COPY ", 1'000'000);
   options.on_event = log.hook();
   btreemapped::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
+  proxy.hold_answer("COPY ", 1'000'000);
   replicator.start();
-  CHECK(copying.rows < 200'000);
+  proxy.wait_until_held();
   const btreemapped::Event copying = log.wait_for(EventKind::copying);
   CHECK(copying.rows > 0);
+  CHECK(copying.rows < 200'000);
   CHECK(copying.table == "public.items");
   CHECK(time_to_stop(replicator) < prompt);
   CHECK_THROWS_AS(items.size(), btreemapped::NotReadyError);

@@ -163,47 +163,41 @@ TEST_CASE("a partitioned table that is published by its leaves is refused", "[pr
 
 TEST_CASE("row level security that would hide rows is refused", "[preflight]") {
   test::Database database;
-  const std::string role = database.name() + "_reader";
-  database.exec(item_table +
-                "CREATE PUBLICATION pub FOR TABLE items; ALTER TABLE items ENABLE ROW LEVEL SECURITY;"
-                "CREATE ROLE " +
-                role + " LOGIN REPLICATION; GRANT SELECT ON items TO " + role);
+  const std::string role = database.add_role();
+  database.exec(
+      item_table +
+      "CREATE PUBLICATION pub FOR TABLE items; ALTER TABLE items ENABLE ROW LEVEL SECURITY; GRANT SELECT ON items TO " +
+      role);
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
   CHECK_THAT(complaint(options), ContainsSubstring("security"));
-  database.exec("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
 TEST_CASE("missing rights are named, with the SQL that grants them", "[preflight]") {
   test::Database database;
-  const std::string role = database.name() + "_reader";
-  database.exec(item_table + "CREATE PUBLICATION pub FOR TABLE items; CREATE ROLE " + role + " LOGIN REPLICATION");
+  const std::string role = database.add_role();
+  database.exec(item_table + "CREATE PUBLICATION pub FOR TABLE items");
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
   CHECK_THAT(complaint(options), ContainsSubstring("GRANT SELECT"));
-  database.exec("DROP ROLE " + role);
 }
 
 TEST_CASE("a role that may not replicate is told so", "[preflight]") {
   test::Database database;
-  const std::string role = database.name() + "_reader";
-  database.exec(item_table + "CREATE PUBLICATION pub FOR TABLE items; CREATE ROLE " + role +
-                " LOGIN; GRANT SELECT ON items TO " + role);
+  const std::string role = database.add_role("LOGIN");
+  database.exec(item_table + "CREATE PUBLICATION pub FOR TABLE items; GRANT SELECT ON items TO " + role);
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
-  {
-    btreemapped::Replicator replicator(options);
-    static_cast<void>(replicator.add_replica<Item, 1>("items"));
-    replicator.start();
-    try {
-      test::wait_until_synced(replicator);
-      FAIL("it started");
-    } catch (const btreemapped::Error& error) {
-      CHECK_THAT(error.what(), ContainsSubstring("REPLICATION"));
-      CHECK_FALSE(error.retryable());
-    }
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  replicator.start();
+  try {
+    test::wait_until_synced(replicator);
+    FAIL("it started");
+  } catch (const btreemapped::Error& error) {
+    CHECK_THAT(error.what(), ContainsSubstring("REPLICATION"));
+    CHECK_FALSE(error.retryable());
   }
-  database.exec("DROP OWNED BY " + role + "; DROP ROLE " + role);
 }
 
 TEST_CASE("a database and a role that do not exist end the attempt for good", "[preflight]") {

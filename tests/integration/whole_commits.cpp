@@ -517,15 +517,12 @@ TEST_CASE("rows that COPY writes, many at one position of the log, all arrive", 
 TEST_CASE("transactions of another origin are followed like all others", "[G2]") {
   test::Database database;
   Pair pair(database, "INSERT INTO lefts VALUES (0, 0)");
-  const std::string origin = "'" + database.name() + "'";
+  const std::string origin = database.add_origin();
   test::Sql session(database.dsn());
-  session.exec("SELECT pg_replication_origin_create(" + origin + ")");
-  session.exec("SELECT pg_replication_origin_session_setup(" + origin + ")");
+  session.exec("SELECT pg_replication_origin_session_setup('" + origin + "')");
   session.exec(
       "BEGIN; SELECT pg_replication_origin_xact_setup('0/1234', now()); INSERT INTO lefts VALUES (1, 1); COMMIT");
   database.exec("INSERT INTO lefts VALUES (2, 2)");
-  session.exec("SELECT pg_replication_origin_session_reset()");
-  session.exec("SELECT pg_replication_origin_drop(" + origin + ")");
   database.catch_up(pair.replicator);
   CHECK(pair.lefts->to_vector() == std::vector<Account>{{0, 0}, {1, 1}, {2, 2}});
   CHECK(pair.replicator.status().reconnects == 0);

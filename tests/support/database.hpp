@@ -22,7 +22,8 @@
 
 namespace test {
 
-/// A new database with a name of its own, dropped at the end with all who are still connected to it.
+/// A new database with a name of its own, dropped at the end with all who are still connected to it and with the roles
+/// and origins that were added.
 class Database {
  public:
   /// `clauses` go to CREATE DATABASE, `server` is a connection string.
@@ -42,8 +43,11 @@ class Database {
       // A walsender is not ended by FORCE, and its slot is in the way.
       end_sessions("backend_type = 'walsender'");
       administrator_->exec("DROP DATABASE " + name_ + " WITH (FORCE)");
+      for (const std::string& role : roles_) administrator_->exec("DROP ROLE " + administrator_->quoted(role));
+      for (const std::string& origin : origins_)
+        administrator_->exec("SELECT pg_replication_origin_drop('" + origin + "')");
     } catch (const std::exception& error) {
-      std::fputs(("a database is left behind: " + std::string{error.what()} + "\n").c_str(), stderr);
+      std::fputs(("a database, role or origin is left behind: " + std::string{error.what()} + "\n").c_str(), stderr);
     }
   }
 
@@ -60,6 +64,22 @@ class Database {
   std::vector<SqlRow> rows(const std::string& sql) { return session_->rows(sql); }
   std::string value(const std::string& sql) { return session_->value(sql); }
   btreemapped::Lsn position() { return session_->position(); }
+
+  /// A new role of the server; `ending` makes its name an odd one.
+  std::string add_role(const std::string& attributes = "LOGIN REPLICATION", const std::string& ending = {}) {
+    const std::string role = name_ + "_role" + std::to_string(roles_.size() + 1) + ending;
+    administrator_->exec("CREATE ROLE " + administrator_->quoted(role) + " " + attributes);
+    roles_.push_back(role);
+    return role;
+  }
+
+  /// A new replication origin of the server.
+  std::string add_origin() {
+    const std::string origin = name_ + "_origin" + std::to_string(origins_.size() + 1);
+    administrator_->exec("SELECT pg_replication_origin_create('" + origin + "')");
+    origins_.push_back(origin);
+    return origin;
+  }
 
   /// Needed after a restart of the server.
   void connect_again() {
@@ -101,6 +121,8 @@ class Database {
   const std::string dsn_;
   std::optional<Sql> administrator_;
   std::optional<Sql> session_;
+  std::vector<std::string> roles_{};
+  std::vector<std::string> origins_{};
 };
 
 /// Waits for the first complete copy, and throws what prevented it.

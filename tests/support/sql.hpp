@@ -49,6 +49,9 @@ class Sql {
     return *found[0][0];
   }
 
+  /// An identifier as SQL reads it.
+  std::string quoted(const std::string& identifier) { return connection_.quote_name(identifier); }
+
   /// Every commit so far ends before it.
   btreemapped::Lsn position() {
     const auto lsn = btreemapped::Lsn::parse(value("SELECT pg_catalog.pg_current_wal_insert_lsn()"));
