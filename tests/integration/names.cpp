@@ -72,7 +72,7 @@ struct btreemapped::table_traits<names_test::Odd> {
 
 namespace names_test {
 
-TEST_CASE("names with blanks, dots, quotes, backslashes and letters of all alphabets", "[names]") {
+TEST_CASE("names with blanks, dots, quotes, backslashes and letters of all alphabets are followed", "[names]") {
   test::Database database;
   database.exec(
       R"(CREATE SCHEMA "Odd Schema"; CREATE TABLE "Odd Schema"."we.ird" ("the ""id"" column" int PRIMARY KEY, "имя\'; --" text NOT NULL);)"
@@ -92,7 +92,7 @@ TEST_CASE("names with blanks, dots, quotes, backslashes and letters of all alpha
   CHECK(replicator.status().tables.at(0).table == replicator.status().tables.at(1).table);
 }
 
-TEST_CASE("a table, schema, column and key declared by the struct", "[names]") {
+TEST_CASE("a table, schema, column and key declared by the struct are followed", "[names]") {
   test::Database database;
   database.exec(R"(CREATE SCHEMA "Garage"; CREATE TABLE "Garage"."Cars" (name text NOT NULL, "Id" int PRIMARY KEY);)"
                 R"(INSERT INTO "Garage"."Cars" VALUES ('a', 1); CREATE PUBLICATION pub FOR ALL TABLES)");
@@ -123,7 +123,7 @@ TEST_CASE("tables of one name in two schemas are told apart", "[names]") {
   CHECK(others.to_vector() == std::vector<Item>{{3, "other"}});
 }
 
-TEST_CASE("key columns in another order than the table's", "[names]") {
+TEST_CASE("key columns in another order than the table's are followed", "[names]") {
   test::Database database;
   database.exec(
       "CREATE TABLE items (unused int, a int NOT NULL, b text NOT NULL, c int NOT NULL, PRIMARY KEY (b, c));"
@@ -140,7 +140,7 @@ TEST_CASE("key columns in another order than the table's", "[names]") {
   CHECK(items.contains(3, "x"));
 }
 
-TEST_CASE("columns named by reserved words of SQL", "[names]") {
+TEST_CASE("columns named by reserved words of SQL are followed", "[names]") {
   test::Database database;
   database.exec(R"(CREATE TABLE "table" ("select" int PRIMARY KEY, "from" text NOT NULL, "order" text NOT NULL);)"
                 R"(INSERT INTO "table" VALUES (1, 'a', 'b'); CREATE PUBLICATION "all" FOR ALL TABLES)");

@@ -115,12 +115,12 @@ std::vector<std::byte> bytes(const std::vector<int>& values) {
   return out;
 }
 
-TEST_CASE("bool values", "[values]") {
+TEST_CASE("bool values arrive unchanged", "[values]") {
   UnfriendlyDatabase database;
   round_trip<bool>(database, "bool", {{"true", true}, {"false", false}});
 }
 
-TEST_CASE("integers to their limits", "[values]") {
+TEST_CASE("integers arrive unchanged to their limits", "[values]") {
   UnfriendlyDatabase database;
   round_trip(database, "smallint", limits<std::int16_t>());
   round_trip(database, "integer", limits<std::int32_t>());
@@ -128,18 +128,18 @@ TEST_CASE("integers to their limits", "[values]") {
   round_trip(database, "bigint", limits<long long>());
 }
 
-TEST_CASE("integers in wider fields", "[values]") {
+TEST_CASE("integers fit into wider fields", "[values]") {
   UnfriendlyDatabase database;
   round_trip<std::int64_t>(database, "smallint", {{"'-32768'", -32768}, {"32767", 32767}});
   round_trip<long>(database, "integer", {{"'-2147483648'", -2147483648L}});
 }
 
-TEST_CASE("object ids", "[values]") {
+TEST_CASE("object ids arrive unchanged", "[values]") {
   UnfriendlyDatabase database;
   round_trip<std::uint32_t>(database, "oid", {{"0", 0U}, {"'4294967295'", 4294967295U}});
 }
 
-TEST_CASE("floats, with all that is not a number", "[values]") {
+TEST_CASE("floats arrive unchanged, with all that is not a number", "[values]") {
   UnfriendlyDatabase database;
   using Limits = std::numeric_limits<float>;
   round_trip<float>(database, "real",
@@ -152,7 +152,7 @@ TEST_CASE("floats, with all that is not a number", "[values]") {
                      {"'1e-45'", Limits::denorm_min()}});
 }
 
-TEST_CASE("doubles, with all that is not a number", "[values]") {
+TEST_CASE("doubles arrive unchanged, with all that is not a number", "[values]") {
   UnfriendlyDatabase database;
   using Limits = std::numeric_limits<double>;
   round_trip<double>(database, "double precision",
@@ -167,7 +167,7 @@ TEST_CASE("doubles, with all that is not a number", "[values]") {
   round_trip<double>(database, "real", {{"0.1", double{0.1F}}});
 }
 
-TEST_CASE("text, from the empty one to letters of all alphabets", "[values]") {
+TEST_CASE("text arrives unchanged, from the empty one to letters of all alphabets", "[values]") {
   UnfriendlyDatabase database;
   const std::vector<Case<std::string>> cases{{"''", ""},
                                              {"' blanks '", " blanks "},
@@ -189,26 +189,26 @@ TEST_CASE("text, from the empty one to letters of all alphabets", "[values]") {
   round_trip<std::string>(database, "name", {{"'a name'", "a name"}});
 }
 
-TEST_CASE("text of a database that is not in UTF-8", "[values]") {
+TEST_CASE("text of a database that is not in UTF-8 arrives in UTF-8", "[values]") {
   test::Database database("ENCODING 'LATIN1' LOCALE 'C'");
   database.exec("SET client_encoding = 'UTF8'");
   round_trip<std::string>(database, "text", {{"chr(228) || ' \u00df'", "\u00e4 \u00df"}});
 }
 
-TEST_CASE("bytea values", "[values]") {
+TEST_CASE("bytea values arrive unchanged", "[values]") {
   UnfriendlyDatabase database;
   round_trip<std::vector<std::byte>>(database, "bytea",
                                      {{"''", {}}, {"decode('00ff0a5c27', 'hex')", bytes({0, 255, 10, 92, 39})}});
 }
 
-TEST_CASE("uuid values", "[values]") {
+TEST_CASE("uuid values arrive unchanged", "[values]") {
   UnfriendlyDatabase database;
   round_trip<Uuid>(database, "uuid",
                    {{"'00000000-0000-0000-0000-000000000000'", Uuid{}},
                     {"'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", *Uuid::parse("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")}});
 }
 
-TEST_CASE("dates, before Christ and for ever", "[values]") {
+TEST_CASE("dates arrive unchanged, before Christ and for ever", "[values]") {
   UnfriendlyDatabase database;
   round_trip<sys_days>(database, "date",
                        {{"'2024-02-29'", sys_days{2024y / February / 29}},
@@ -218,7 +218,7 @@ TEST_CASE("dates, before Christ and for ever", "[values]") {
                         {"'-infinity'", sys_days::min()}});
 }
 
-TEST_CASE("timestamps, to the microsecond and for ever", "[values]") {
+TEST_CASE("timestamps arrive unchanged, to the microsecond and for ever", "[values]") {
   UnfriendlyDatabase database;
   using Local = local_time<microseconds>;
   round_trip<Local>(database, "timestamp",
@@ -229,7 +229,7 @@ TEST_CASE("timestamps, to the microsecond and for ever", "[values]") {
                      {"'-infinity'", Local::min()}});
 }
 
-TEST_CASE("moments with a time zone, to the microsecond and for ever", "[values]") {
+TEST_CASE("moments with a time zone arrive unchanged, to the microsecond and for ever", "[values]") {
   UnfriendlyDatabase database;
   using Moment = sys_time<microseconds>;
   round_trip<Moment>(
@@ -241,7 +241,7 @@ TEST_CASE("moments with a time zone, to the microsecond and for ever", "[values]
        {"'-infinity'", Moment::min()}});
 }
 
-TEST_CASE("json as it was written and jsonb as it is shown", "[values]") {
+TEST_CASE("json arrives as it was written and jsonb as it is shown", "[values]") {
   UnfriendlyDatabase database;
   round_trip<std::string>(
       database, "json",
@@ -250,7 +250,7 @@ TEST_CASE("json as it was written and jsonb as it is shown", "[values]") {
                           {{"'{\"b\":1,  \"a\": [1.50, true]}'", "{\"a\": [1.50, true], \"b\": 1}"}});
 }
 
-TEST_CASE("numeric values with all their digits", "[values]") {
+TEST_CASE("numeric values arrive with all their digits", "[values]") {
   UnfriendlyDatabase database;
   const std::string digits(500, '7');
   std::vector<Case<Numeric>> cases;
@@ -262,7 +262,7 @@ TEST_CASE("numeric values with all their digits", "[values]") {
   round_trip<Numeric>(database, "numeric(6, 3)", {{"1.5", *Numeric::parse("1.500")}});
 }
 
-TEST_CASE("any other type as the text that the server shows", "[values]") {
+TEST_CASE("any other type arrives as the text that the server shows", "[values]") {
   UnfriendlyDatabase database;
   round_trip<std::string>(database, "int[]",
                           {{"'{1,NULL,3}'", "{1,NULL,3}"}, {"'{}'", "{}"}, {"'[0:1]={1,2}'", "[0:1]={1,2}"}});
@@ -281,7 +281,7 @@ TEST_CASE("any other type as the text that the server shows", "[values]") {
   round_trip<std::string>(database, "double precision", {{"0.1::float8 + 0.2::float8", "0.30000000000000004"}});
 }
 
-TEST_CASE("enums, domains and composites of the user", "[values]") {
+TEST_CASE("enums, domains and composites of the user are followed", "[values]") {
   UnfriendlyDatabase database;
   database.exec(
       "CREATE TYPE int4 AS ENUM ('one', 'two');"
