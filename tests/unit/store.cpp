@@ -264,7 +264,7 @@ TEST_CASE("a commit that is given up does not make the next one's wait longer", 
       bank.store.store().abandon();
     }});
   }
-  constexpr std::chrono::milliseconds outage{200};
+  constexpr std::chrono::milliseconds outage{1000};
   for (const Clock::time_point end = Clock::now() + outage; Clock::now() < end;) std::this_thread::yield();
   detail::Commit commit = bank.transfer(250);
   REQUIRE(bank.store.store().publish(commit, soon(), never));
