@@ -13,7 +13,7 @@ bool eventually(Predicate&& predicate, std::chrono::milliseconds deadline = pati
   const auto end = std::chrono::steady_clock::now() + deadline;
   while (!predicate()) {
     if (std::chrono::steady_clock::now() >= end) return false;
-    std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});  // leaves the processor to what is waited for
   }
   return true;
 }

@@ -17,6 +17,7 @@
 #include <btreemapped/detail/sql/quote.hpp>
 #include <btreemapped/detail/sql/rows.hpp>
 
+#include "support/eventually.hpp"
 #include "support/server.hpp"
 #include "support/threads.hpp"
 
@@ -86,9 +87,8 @@ class ServerDatabase {
 
   /// Asks until the answer is yes.
   void wait_until(const std::string& question) {
-    const Deadline deadline = soon();
-    while (value("SELECT (" + question + ")::text") != "true")
-      if (std::chrono::steady_clock::now() > deadline) throw std::runtime_error("this never became true: " + question);
+    if (!eventually([&] { return value("SELECT (" + question + ")::text") == "true"; }))
+      throw std::runtime_error("this never became true: " + question);
   }
 
  private:
