@@ -104,7 +104,11 @@ TEST_CASE("a lost connection is told as stale, connected, copying and synced, in
   database.end_sessions("backend_type = 'walsender'");
   static_cast<void>(log.wait_for(EventKind::synced, 2));
   std::vector<EventKind> all = kinds(log.all());
-  std::erase(all, EventKind::retrying);  // when the server needs a moment
+  // When the server needs a moment, it may be before or after the connection.
+  std::erase(all, EventKind::retrying);
+  const auto again = std::ranges::unique(
+      all, [](EventKind a, EventKind b) { return a == EventKind::connected && b == EventKind::connected; });
+  all.erase(again.begin(), again.end());
   CHECK(all == std::vector<EventKind>{EventKind::connected, EventKind::copying, EventKind::synced, EventKind::stale,
                                       EventKind::connected, EventKind::copying, EventKind::synced});
 }
