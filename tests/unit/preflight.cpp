@@ -98,12 +98,10 @@ TEST_CASE("a standby will do from version 16 on") {
   CHECK(judge_one(server, good_table()).empty());
 }
 
-TEST_CASE("no free slot is an error, and only one a warning") {
+TEST_CASE("no free slot is an error, and one is enough") {
   ServerShape server = good_server();
-  server.used_slots = 8;
-  CHECK(judge_one(server, good_table()).empty());
   server.used_slots = 9;
-  CHECK(only(judge_one(server, good_table())).severity == Problem::Severity::warning);
+  CHECK(judge_one(server, good_table()).empty());
   server.used_slots = 10;
   const Problem problem = only(judge_one(server, good_table()));
   CHECK(problem.severity == Problem::Severity::error);
@@ -111,10 +109,10 @@ TEST_CASE("no free slot is an error, and only one a warning") {
   CHECK_THAT(problem.remedy, ContainsSubstring("max_replication_slots = 14"));
 }
 
-TEST_CASE("no free walsender is an error, and only one a warning") {
+TEST_CASE("no free walsender is an error, and one is enough") {
   ServerShape server = good_server();
   server.used_senders = 9;
-  CHECK(only(judge_one(server, good_table())).severity == Problem::Severity::warning);
+  CHECK(judge_one(server, good_table()).empty());
   server.used_senders = 10;
   CHECK_THAT(only(judge_one(server, good_table())).remedy, ContainsSubstring("max_wal_senders = 14"));
 }
