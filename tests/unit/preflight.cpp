@@ -105,7 +105,7 @@ TEST_CASE("no free slot is an error, and one is enough") {
   server.used_slots = 10;
   const Problem problem = only(judge_one(server, good_table()));
   CHECK(problem.severity == Problem::Severity::error);
-  CHECK_THAT(problem.what, ContainsSubstring("0 of 10 replication slots"));
+  CHECK_THAT(problem.what, ContainsSubstring("none of the 10 replication slots"));
   CHECK_THAT(problem.remedy, ContainsSubstring("max_replication_slots = 14"));
 }
 
