@@ -69,7 +69,8 @@ TEST_CASE("readers never see half of a transaction over two tables", "[G2][G8]")
   const auto watch = [&](const auto& first, const auto& second) {
     std::uint64_t sequence = 0;
     btreemapped::Lsn lsn;
-    for (int commits_seen = 0; commits_seen < 300;) {
+    int commits_seen = 0;
+    while (commits_seen < 300) {
       btreemapped::read(first, second, [&](const auto& a, const auto& b) {
         if (sum(a) + sum(b) != 10'000) ++broken;
         if (a.sequence() != b.sequence() || a.lsn() != b.lsn() || a.sequence() < sequence || a.lsn() < lsn) ++backwards;
