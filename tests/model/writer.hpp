@@ -94,8 +94,16 @@ class Writer {
  private:
   /// What a session signs only ever grows, until somebody truncates the table.
   void sign() {
-    session_.exec(text("INSERT INTO position VALUES ('", session_.name(), "', '", signature, "', 0, ", ++signatures_,
-                       ", '') ON CONFLICT (owner, symbol) DO UPDATE SET cost = excluded.cost"));
+    const std::string statement =
+        text("INSERT INTO position VALUES ('", session_.name(), "', '", signature, "', 0, ", ++signatures_,
+             ", '') ON CONFLICT (owner, symbol) DO UPDATE SET cost = excluded.cost");
+    while (true) {
+      try {
+        return session_.exec(statement);
+      } catch (const pqxx::deadlock_detected&) {
+        ++tally_.clashes;  // it stood in line with a TRUNCATE of several tables
+      }
+    }
   }
 
   bool try_transaction() {
