@@ -6,6 +6,7 @@
 
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/lsn.hpp>
+#include <btreemapped/state.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -17,13 +18,19 @@ struct Commit {
     Table* table = nullptr;
     std::unique_ptr<Delta> delta;
   };
+  struct Detached {
+    Table* table = nullptr;
+    TableState state = TableState::stale;  ///< failed where a fresh copy would not help
+
+    friend bool operator==(const Detached&, const Detached&) = default;
+  };
 
   Lsn commit_lsn{};  ///< where the source committed
   Lsn end_lsn{};     ///< every commit of the source before this position is visible afterwards
   std::chrono::sys_time<std::chrono::microseconds> time{};
   std::vector<Change> changes{};
-  std::vector<Table*> detached{};  ///< tables that fail at this commit and keep the one before
-  std::vector<Table*> rejoined{};  ///< tables that are live again, or for the first time
+  std::vector<Detached> detached{};  ///< tables that stop following at this commit and keep the one before
+  std::vector<Table*> rejoined{};    ///< tables that are live again, or for the first time
 
   [[nodiscard]] bool empty() const noexcept { return changes.empty() && detached.empty() && rejoined.empty(); }
 };

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <string>
 
@@ -36,6 +37,10 @@ struct Options {
   /// How often the catalog is compared with what was copied: the longest time for which a schema change that the
   /// stream does not show can go unnoticed.
   std::chrono::milliseconds catalog_watch_interval{10'000};
+  /// The most that may be kept of the changes that come for a table while it is copied afresh and the others go on.
+  /// Beyond it all tables are copied afresh, with the server keeping the changes.
+  /// Units: bytes
+  std::size_t max_log_bytes = std::size_t{1} << 30;
 
   /// Told of every Event, in order, on a thread of its own. It may read replicas, call stop() (which then only asks)
   /// and throw (which is counted and ignored). Where it is too slow, events are dropped and counted; stop() waits for

@@ -10,7 +10,7 @@ inline namespace v0 {
 enum class TableState : std::uint8_t {
   pending,  ///< no complete copy yet: reads throw NotReadyError, unless Options::empty_until_synced
   live,     ///< follows the table
-  stale,    ///< shows its last commit; the Replicator is disconnected, rebuilding or stopped
+  stale,    ///< shows its last commit; the Replicator is disconnected or stopped, or copies the table afresh
   failed,   ///< shows its last commit, if any; cannot follow the table until the problem in `status()` is solved
 };
 

@@ -48,8 +48,9 @@ enum class EventKind : std::uint8_t {
   synced,        ///< all tables are copied and follow, but for those that have failed
   stale,         ///< the stream is lost or given up; reads go on with the last commit
   retrying,      ///< an attempt to follow has failed before its stream began; another one will be made
-  table_failed,  ///< one table has stopped following
-  table_healed,  ///< a failed table is live again
+  table_stale,   ///< one table is being copied afresh; it shows its last commit meanwhile, and the others go on
+  table_failed,  ///< one table has stopped following until the problem that `message` names is solved
+  table_healed,  ///< a table that was stale or had failed alone is live again
   hook_lagging,  ///< events were dropped, as hooks were too slow
   stopped,       ///< for good: by stop(), or by an error that `message` names
 };
@@ -64,6 +65,7 @@ enum class EventKind : std::uint8_t {
     case EventKind::synced: return "synced";
     case EventKind::stale: return "stale";
     case EventKind::retrying: return "retrying";
+    case EventKind::table_stale: return "table stale";
     case EventKind::table_failed: return "table failed";
     case EventKind::table_healed: return "table healed";
     case EventKind::hook_lagging: return "hook lagging";

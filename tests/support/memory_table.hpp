@@ -122,7 +122,21 @@ class MemoryTable {
     const auto copy = table_->make_copy(map_copied_columns(table_->needs(), shape_));
     for (const Cells& row : rows)
       if (copy_row(*copy, row)) throw std::logic_error("the test copies a row that cannot be copied");
-    return copy->finish();
+    return finished(*copy);
+  }
+
+  /// The same, by way of a comparison with what is there.
+  [[nodiscard]] std::unique_ptr<btreemapped::detail::Delta> comparison(const std::vector<Cells>& rows) const {
+    const auto copy = table_->make_comparison(map_copied_columns(table_->needs(), shape_));
+    for (const Cells& row : rows)
+      if (copy_row(*copy, row)) throw std::logic_error("the test copies a row that cannot be copied");
+    return finished(*copy);
+  }
+
+  static std::unique_ptr<btreemapped::detail::Delta> finished(btreemapped::detail::TableCopy& copy) {
+    std::unique_ptr<btreemapped::detail::Delta> change;
+    if (copy.finish(change)) throw std::logic_error("the test's copy cannot be finished");
+    return change;
   }
 
   /// Adds one row to a copy in the making, as a line of COPY would.

@@ -33,7 +33,7 @@ using Branches = test::MemoryTable<Branch, 1>;
 template <class Table>
 void fail(test::MemoryStore& store, const Table& table) {
   auto commit = store.next_commit();
-  commit.detached.push_back(&table.table());
+  commit.detached.push_back({&table.table()});
   store.publish(commit);
 }
 

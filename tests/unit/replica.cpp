@@ -390,7 +390,7 @@ TEST_CASE("a table that fails keeps its rows and its position while others go on
   REQUIRE_FALSE(changes.seal());
   auto commit = store.next_commit();
   commit.changes.push_back({&going.table(), changes.take()});
-  commit.detached.push_back(&failing.table());
+  commit.detached.push_back({&failing.table(), TableState::failed});
   store.publish(commit);
 
   CHECK(stopped.state() == TableState::failed);
@@ -417,7 +417,7 @@ TEST_CASE("a table that fails keeps its rows and its position while others go on
 TEST_CASE("a table that fails before its first copy stays unreadable", "[replica]") {
   test::MemoryStore store;
   const auto table = store.add<Car, 2>();
-  store.store().mark_failed(table.table(), std::chrono::steady_clock::now());
+  store.store().detach(table.table(), TableState::failed, std::chrono::steady_clock::now());
   CHECK(table.replica().state() == TableState::failed);
   CHECK_THROWS_AS(table.replica().size(), NotReadyError);
 }

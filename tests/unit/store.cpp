@@ -498,7 +498,7 @@ TEST_CASE("a replica never tells a position whose commits it does not show", "[s
                         for (std::int64_t i = 2; i <= 2'000; ++i) {
                           detail::Commit commit = store.next_commit();
                           if (i % 2 == 0) {
-                            commit.detached.push_back(&table.table());
+                            commit.detached.push_back({&table.table(), TableState::failed});
                           } else {
                             commit.changes.push_back({&table.table(), table.copy({{1, i}})});
                             commit.rejoined.push_back(&table.table());

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <new>
 #include <optional>
 #include <string>
@@ -54,9 +55,10 @@ namespace {
 using btreemapped::Errc;
 using btreemapped::Lsn;
 using btreemapped::Oid;
+using btreemapped::TableState;
 using btreemapped::detail::Commit;
 using btreemapped::detail::Fault;
-using btreemapped::detail::Table;
+using btreemapped::detail::Followed;
 using btreemapped::detail::TableName;
 using btreemapped::detail::TableShape;
 using btreemapped::detail::TransactionBuffer;
@@ -67,6 +69,7 @@ using test::null;
 using test::RelationColumnText;
 using test::unchanged;
 namespace wire = btreemapped::detail::wire;
+using Detached = std::vector<Commit::Detached>;
 
 constexpr Oid bool_type = 16;
 constexpr Oid int8_type = 20;
@@ -107,7 +110,7 @@ constexpr Oid cars_oid = 16'400;
 constexpr Oid notes_oid = 16'500;
 constexpr Oid unknown_oid = 16'600;
 
-TableShape shape(const std::string& name, Oid oid, const Columns& columns) {
+std::shared_ptr<const TableShape> shape(const std::string& name, Oid oid, const Columns& columns) {
   TableShape out;
   out.table = {"public", name};
   out.oid = oid;
@@ -115,7 +118,7 @@ TableShape shape(const std::string& name, Oid oid, const Columns& columns) {
     out.columns.push_back({.name = column.name,
                            .type = {.oid = column.type_oid, .base = column.type_oid},
                            .in_identity = column.in_identity});
-  return out;
+  return std::make_shared<const TableShape>(std::move(out));
 }
 
 MessageBuilder cars_relation(const Columns& columns = car_columns) {
@@ -127,14 +130,14 @@ MessageBuilder notes_relation() { return test::relation_message({"public", "note
 class Session {
  public:
   /// The Relation messages are not here: each test says when they come.
-  void follow(std::vector<TransactionBuffer::Followed> followed) { buffer.begin_session(std::move(followed)); }
+  void follow(std::vector<Followed> followed) { buffer.begin_session(std::move(followed)); }
 
   /// The bytes die with the call: who keeps a view of them is caught by the sanitizer.
   [[nodiscard]] Errc stage(const MessageBuilder& message) {
     const test::ExactBytes bytes(message.bytes());
     wire::Message parsed;
     REQUIRE(wire::parse_message(bytes.view(), parsed) == Errc::ok);
-    return buffer.stage(parsed);
+    return buffer.stage(parsed, bytes.view());
   }
 
   /// Begins a transaction with these messages; each must be allowed.
@@ -284,7 +287,7 @@ TEST_CASE("a table that is followed as two row types changes both", "[transactio
   Session session;
   const auto cars = session.store.add_with<Car, 2>({{"Alice", 1, "red"}}, "cars");
   const auto plates = session.store.add_with<Plate, 1>({{1, "Alice"}}, "cars");
-  const TableShape both = shape("cars", cars_oid, car_columns);
+  const auto both = shape("cars", cars_oid, car_columns);
   session.follow({{&cars.table(), both}, {&plates.table(), both}});
   session.begin({cars_relation(), insert_bob});
   Commit commit = session.commit();
@@ -444,13 +447,14 @@ TEST_CASE("what one table cannot take in stops that table only", "[transaction]"
     CHECK_THAT(faults[0].what, !ContainsSubstring("secret") && !ContainsSubstring("31415926535"));
     CHECK(session.buffer.take_faults().empty());
 
-    CHECK(commit.detached == std::vector<Table*>{&session.notes.table()});
+    const TableState state = each.healable ? TableState::stale : TableState::failed;
+    CHECK(commit.detached == Detached{{&session.notes.table(), state}});
     REQUIRE(commit.changes.size() == 1);
     CHECK(commit.changes[0].table == &session.cars.table());
     session.publish(std::move(commit));
     CHECK(rows(session.notes) == std::vector{seven});
     CHECK(rows(session.cars) == std::vector{Car{"Alice", 1, "blue"}, bob});
-    CHECK(session.notes.replica().state() == btreemapped::TableState::failed);
+    CHECK(session.notes.replica().state() == state);
     CHECK(session.cars.replica().state() == btreemapped::TableState::live);
   }
 }
@@ -468,7 +472,7 @@ TEST_CASE("a table that runs out of memory stops alone", "[transaction]") {
   CHECK(faults[0].table == &attachments.table());
   CHECK(faults[0].healable);
   CHECK_THAT(faults[0].what, ContainsSubstring("memory"));
-  CHECK(commit.detached == std::vector<Table*>{&attachments.table()});
+  CHECK(commit.detached == Detached{{&attachments.table()}});
   session.publish(std::move(commit));
   CHECK(rows(attachments) == std::vector{Attachment{1, {"small"}}});
   CHECK(rows(session.cars) == std::vector{alice, bob});
@@ -507,7 +511,7 @@ TEST_CASE("of two row types of one table only the one that cannot hold the row s
   Session session;
   const auto cars = session.store.add_with<Car, 2>({{"Alice", 1, "red"}}, "cars");
   const auto plates = session.store.add_with<Plate, 1>({{1, "Alice"}}, "cars");
-  const TableShape both = shape("cars", cars_oid, car_columns);
+  const auto both = shape("cars", cars_oid, car_columns);
   session.follow({{&cars.table(), both}, {&plates.table(), both}});
   // Two owners of one plate: fine for the key of one, not of the other.
   session.transact({cars_relation(), test::insert_message({"Bob", 1, null}, cars_oid)});
@@ -565,7 +569,7 @@ TEST_CASE("a table that no longer looks as it was copied stops", "[transaction]"
     CHECK(faults[0].lsn == session.commit_lsn());
     CHECK(faults[0].healable);
     CHECK_FALSE(faults[0].what.empty());
-    CHECK(commit.detached == std::vector<Table*>{&session.cars.table()});
+    CHECK(commit.detached == Detached{{&session.cars.table()}});
     session.publish(std::move(commit));
     CHECK(rows(session.cars) == std::vector{alice});
     CHECK(rows(session.notes) == std::vector{seven, eight});
@@ -575,7 +579,7 @@ TEST_CASE("a table that no longer looks as it was copied stops", "[transaction]"
 TEST_CASE("a description may not fit from the first one on", "[transaction]") {
   CarsAndNotes session;
   session.begin({cars_relation({car_columns[0], car_columns[1]}), insert_bob});
-  CHECK(session.commit().detached == std::vector<Table*>{&session.cars.table()});
+  CHECK(session.commit().detached == Detached{{&session.cars.table()}});
 }
 
 TEST_CASE("two followed tables that swap their names both stop at the first sign of it", "[transaction]") {

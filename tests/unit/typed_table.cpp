@@ -49,7 +49,7 @@ TEST_CASE("a copy in any order is sorted, and counts its rows", "[typed_table]")
   for (const int id : {5, 1, 9, 3, 7}) REQUIRE_FALSE(test::MemoryTable<Item, 1>::copy_row(*copy, {id, "x", null}));
   CHECK(copy->row_count() == 5);
   auto commit = fixture.store.next_commit();
-  commit.changes.push_back({&fixture.table.table(), copy->finish()});
+  commit.changes.push_back({&fixture.table.table(), test::MemoryTable<Item, 1>::finished(*copy)});
   fixture.store.publish(commit);
   std::vector<std::int32_t> ids;
   fixture.table.replica().for_each([&](const Item& item) { ids.push_back(item.id); });

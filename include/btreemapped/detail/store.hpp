@@ -70,7 +70,7 @@ class Store {
     }
     for (; next_change_ < commit.changes.size(); ++next_change_)
       if (!commit.changes[next_change_].delta->apply(deadline)) return false;
-    for (Table* const table : commit.detached) detach(*table);
+    for (const Commit::Detached& each : commit.detached) detach(*each.table, each.state, Clock::now());
     for (Table* const table : commit.rejoined) table->set_live();
     sequence_.fetch_add(1, std::memory_order_release);
     // A copy says where it is, also when it comes from a server that is not as far as the one before.
@@ -103,10 +103,10 @@ class Store {
       if (table->state() == TableState::live) table->set_not_live(TableState::stale, now);
   }
 
-  /// The table cannot be copied: it keeps what it has.
-  void mark_failed(Table& table, Clock::time_point now) noexcept {
+  /// The table stops following and keeps what it has: stale, or failed. The applier's, between two commits.
+  void detach(Table& table, TableState state, Clock::time_point now) noexcept {
     if (table.copied() && !table.detached_at()) table.detached_at_.store(lsn().value(), std::memory_order_release);
-    table.set_not_live(TableState::failed, now);
+    table.set_not_live(state, now);
   }
 
   enum class Waited : std::uint8_t { reached, timeout, closed };
@@ -133,8 +133,6 @@ class Store {
   void wake() { lock_.wake_writer(); }
 
  private:
-  void detach(Table& table) noexcept { mark_failed(table, Clock::now()); }
-
   void move_to(Lsn lsn) noexcept {
     if (lsn.value() > lsn_.load(std::memory_order_relaxed)) lsn_.store(lsn.value(), std::memory_order_seq_cst);
   }

@@ -52,7 +52,7 @@ class Delta {
   [[nodiscard]] virtual bool apply(std::chrono::steady_clock::time_point deadline) noexcept = 0;
 };
 
-/// A complete copy of a table in the making, beside the one that is served.
+/// A complete copy of a table in the making. Nobody changes the served rows meanwhile.
 class TableCopy {
  public:
   TableCopy() = default;
@@ -62,8 +62,8 @@ class TableCopy {
 
   [[nodiscard]] virtual Failure add(std::span<const wire::Cell> row) = 0;
   [[nodiscard]] virtual std::size_t row_count() const noexcept = 0;
-  /// The change that puts the copy in the place of what is served, already sealed.
-  [[nodiscard]] virtual std::unique_ptr<Delta> finish() = 0;
+  /// Gives the change that makes the served rows equal to the copy, not yet sealed. To be called once.
+  [[nodiscard]] virtual Failure finish(std::unique_ptr<Delta>& change) = 0;
 };
 
 /// All that the loop knows of a replica: its names and needs, and how to change it. The rows are the derived class's.
@@ -80,7 +80,11 @@ class Table {
   [[nodiscard]] std::span<const FieldNeed> needs() const noexcept { return needs_; }
 
   [[nodiscard]] virtual std::unique_ptr<Delta> make_delta() = 0;
+  /// A copy beside the served rows, which it replaces as a whole.
   [[nodiscard]] virtual std::unique_ptr<TableCopy> make_copy(ColumnMap map) = 0;
+  /// A copy that is compared with the served rows row by row, and keeps the differences only. Changes of the stream
+  /// may be staged on what it gives.
+  [[nodiscard]] virtual std::unique_ptr<TableCopy> make_comparison(ColumnMap map) = 0;
   /// Blocks and locks: to be called inside a read, or by the applier.
   [[nodiscard]] virtual std::size_t row_count() const noexcept = 0;
 

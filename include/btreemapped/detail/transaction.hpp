@@ -1,15 +1,19 @@
 #pragma once
 
+#include <algorithm>
+#include <list>
 #include <memory>
 #include <new>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include <btreemapped/change.hpp>
+#include <btreemapped/detail/change_log.hpp>
 #include <btreemapped/detail/column_map.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/table.hpp>
@@ -17,6 +21,7 @@
 #include <btreemapped/detail/wire/message.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
+#include <btreemapped/state.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -52,32 +57,31 @@ struct Fault {
           {}};
 }
 
+/// A table that follows, and as what it was copied.
+struct Followed {
+  Table* table = nullptr;
+  std::shared_ptr<const TableShape> shape{};
+};
+
 /// Collects the changes of one transaction per table, until its Commit makes one detail::Commit of them.
 class TransactionBuffer {
  public:
-  /// Which tables follow in this session, and as what they were copied.
-  struct Followed {
-    Table* table = nullptr;
-    TableShape shape{};
-  };
-
-  /// Forgets the relations and the half transaction of the session before.
+  /// Forgets the relations, the half transaction and the log of the session before.
   void begin_session(std::vector<Followed> followed) {
     followers_.clear();
     routes_.clear();
+    announced_.clear();
     faults_.clear();
+    log_ = nullptr;
     commit_lsn_ = Lsn{};
     relation_seen_ = false;
-    followers_.reserve(followed.size());
-    for (Followed& each : followed)
-      followers_.push_back({each.table, std::move(each.shape), {}, false, false, nullptr});
-    for (Follower& follower : followers_) routes_[follower.shape.oid].push_back(&follower);
+    for (Followed& each : followed) follow(std::move(each));
   }
 
-  /// Takes in a Begin, a Relation or a row change. Fails only for what the protocol does not allow; what one table
-  /// cannot take in is a fault of that table.
-  [[nodiscard]] Errc stage(const wire::Message& message) {
-    return std::visit([this](const auto& each) { return take(each); }, message);
+  /// Takes in a Begin, a Relation or a row change; `payload` is what it was parsed from. Fails only for what the
+  /// protocol does not allow; what one table cannot take in is a fault of that table.
+  [[nodiscard]] Errc stage(const wire::Message& message, std::string_view payload) {
+    return std::visit([&](const auto& each) { return take(each, payload); }, message);
   }
 
   /// What has been staged since the Begin, sealed.
@@ -89,10 +93,11 @@ class TransactionBuffer {
     for (Follower& follower : followers_) {
       if (follower.delta != nullptr && !follower.detached) {
         guarded(follower, [&] { return follower.delta->seal(); });
-        if (!follower.detached) commit.changes.push_back({follower.table, std::move(follower.delta)});
+        if (!follower.detached) commit.changes.push_back({follower.followed.table, std::move(follower.delta)});
       }
       follower.delta.reset();
-      if (std::exchange(follower.newly_detached, false)) commit.detached.push_back(follower.table);
+      if (auto state = std::exchange(follower.detached_as, {}))
+        commit.detached.push_back({follower.followed.table, *state});
     }
     return commit;
   }
@@ -102,28 +107,122 @@ class TransactionBuffer {
   /// Has a Relation of a followed table come since the last call? Then the catalog may have changed, too.
   [[nodiscard]] bool take_relation_seen() noexcept { return std::exchange(relation_seen_, false); }
 
+  /// Those that follow now.
+  [[nodiscard]] std::vector<Followed> followed() const {
+    std::vector<Followed> out;
+    for (const Follower& follower : followers_)
+      if (!follower.detached) out.push_back(follower.followed);
+    return out;
+  }
+
+  [[nodiscard]] bool follows(const Table& table) const noexcept {
+    return std::any_of(followers_.begin(), followers_.end(), [&](const Follower& follower) {
+      return follower.followed.table == &table && !follower.detached;
+    });
+  }
+
+  // The copy of single tables while the others go on.
+
+  /// The table follows no more; what has been staged for it is dropped.
+  void detach(const Table& table) {
+    for (Follower& follower : followers_) {
+      if (follower.followed.table != &table) continue;
+      follower.detached = true;
+      follower.delta.reset();
+    }
+  }
+
+  /// The table follows, anew or for the first time, as what it has been copied now. Between two transactions.
+  void attach(Followed followed) {
+    const auto gone = std::find_if(followers_.begin(), followers_.end(),
+                                   [&](const Follower& each) { return each.followed.table == followed.table; });
+    if (gone != followers_.end()) {
+      std::erase(routes_[gone->followed.shape->oid], &*gone);
+      followers_.erase(gone);
+    }
+    const auto announced = announced_.find(followed.shape->oid);
+    Follower& follower = follow(std::move(followed));
+    if (announced != announced_.end()) use_relation_before(follower, announced->second.payload);
+  }
+
+  /// From now on whatever comes of the log's tables is also written down there; null ends that.
+  /// Lifetime: the log outlives that.
+  void write_to(ChangeLog* log) {
+    log_ = log;
+    if (log_ == nullptr) return;
+    for (const auto& [oid, each] : announced_)
+      if (log_->concerns(each.name)) log_->add(Lsn{}, each.payload);
+  }
+
+  // The replay of what was written down.
+
+  /// Goes on with a change that has begun elsewhere, as if it were all one transaction.
+  void resume(const Table& table, std::unique_ptr<Delta> delta) {
+    for (Follower& follower : followers_)
+      if (follower.followed.table == &table) follower.delta = std::move(delta);
+  }
+
+  /// A message of the transaction that committed at `commit_lsn`. One from before `begin` is in the copy already; of
+  /// those a Relation may still describe what follows.
+  [[nodiscard]] Errc replay(const ChangeLog::Entry& entry, Lsn begin) {
+    wire::Message message;
+    if (const Errc error = wire::parse_message(entry.payload, message); error != Errc::ok) return error;
+    commit_lsn_ = entry.commit_lsn;
+    if (entry.commit_lsn >= begin) return stage(message, entry.payload);
+    if (const auto* const relation = std::get_if<wire::Relation>(&message)) {
+      for (Follower& follower : followers_)
+        if (follower.followed.shape->oid == relation->oid) use_relation_before(follower, entry.payload);
+    }
+    return Errc::ok;
+  }
+
  private:
   struct Follower {
-    Table* table;
-    TableShape shape;
-    std::optional<ColumnMap> map;
-    bool detached;
-    bool newly_detached;
-    std::unique_ptr<Delta> delta;
+    Followed followed;
+    std::optional<ColumnMap> map{};
+    bool detached = false;
+    std::optional<TableState> detached_as{};  // to be told with the next commit
+    std::unique_ptr<Delta> delta{};
   };
 
-  Errc take(const wire::Begin& begin) {
+  struct Announced {
+    TableName name{};
+    std::string payload{};
+  };
+
+  Follower& follow(Followed followed) {
+    Follower& follower = followers_.emplace_back(Follower{std::move(followed)});
+    routes_[follower.followed.shape->oid].push_back(&follower);
+    return follower;
+  }
+
+  /// A Relation that came before the copy holds only if it looks as the table was copied. Else the server will send
+  /// another one before the next change.
+  static void use_relation_before(Follower& follower, std::string_view payload) {
+    wire::Message message;
+    if (wire::parse_message(payload, message) != Errc::ok) return;
+    ColumnMap map;
+    follower.map.reset();
+    if (!map_streamed_columns(follower.followed.table->needs(), *follower.followed.shape,
+                              std::get<wire::Relation>(message), map))
+      follower.map = std::move(map);
+  }
+
+  Errc take(const wire::Begin& begin, std::string_view) {
     commit_lsn_ = begin.commit_lsn;
     for (Follower& follower : followers_) follower.delta.reset();
     return Errc::ok;
   }
 
-  Errc take(const wire::Relation& relation) {
+  Errc take(const wire::Relation& relation, std::string_view payload) {
+    Announced& announced = announced_[relation.oid];
+    announced.name = {std::string(relation.schema), std::string(relation.name)};
+    announced.payload.assign(payload);
+    if (log_ != nullptr && log_->concerns(announced.name)) log_->add(commit_lsn_, payload);
     for (Follower& follower : followers_) {
-      const TableName& name = follower.shape.table;
-      if (!follower.detached && follower.shape.oid != relation.oid && name.schema == relation.schema &&
-          name.name == relation.name)
-        detach(follower, {follower.table, {}, "another table has taken the name", commit_lsn_, true, {}});
+      const TableShape& shape = *follower.followed.shape;
+      if (!follower.detached && shape.oid != relation.oid && shape.table == announced.name)
+        detach(follower, {follower.followed.table, {}, "another table has taken the name", commit_lsn_, true, {}});
     }
     const auto route = routes_.find(relation.oid);
     if (route == routes_.end()) return Errc::ok;
@@ -131,23 +230,29 @@ class TransactionBuffer {
     for (Follower* const follower : route->second) {
       if (follower->detached) continue;
       ColumnMap map;
-      if (auto change = map_streamed_columns(follower->table->needs(), follower->shape, relation, map))
-        detach(*follower, {follower->table, std::move(change->column), std::move(change->what), commit_lsn_, true, {}});
+      const Followed& followed = follower->followed;
+      if (auto change = map_streamed_columns(followed.table->needs(), *followed.shape, relation, map))
+        detach(*follower, {followed.table, std::move(change->column), std::move(change->what), commit_lsn_, true, {}});
       else follower->map = std::move(map);
     }
     return Errc::ok;
   }
 
-  Errc take(const wire::Insert& change) {
+  Errc take(const wire::Insert& change, std::string_view payload) {
+    write_down(change.relation, payload);
     return route(change.relation, [&](Delta& delta, const ColumnMap& map) { return delta.insert(map, change.row); });
   }
-  Errc take(const wire::Update& change) {
+  Errc take(const wire::Update& change, std::string_view payload) {
+    write_down(change.relation, payload);
     return route(change.relation, [&](Delta& delta, const ColumnMap& map) { return delta.update(map, change); });
   }
-  Errc take(const wire::Delete& change) {
+  Errc take(const wire::Delete& change, std::string_view payload) {
+    write_down(change.relation, payload);
     return route(change.relation, [&](Delta& delta, const ColumnMap& map) { return delta.erase(map, change); });
   }
-  Errc take(const wire::Truncate& change) {
+  Errc take(const wire::Truncate& change, std::string_view payload) {
+    for (const Oid relation : change.relations)
+      if (write_down(relation, payload)) break;  // once
     for (const Oid relation : change.relations) {
       const Errc error = route(relation, [](Delta& delta, const ColumnMap&) {
         delta.truncate();
@@ -158,8 +263,16 @@ class TransactionBuffer {
     return Errc::ok;
   }
   template <class Other>
-  Errc take(const Other&) {
+  Errc take(const Other&, std::string_view) {
     return Errc::ok;  // Type, Origin and Message change no row; a Commit comes through finish()
+  }
+
+  bool write_down(Oid relation, std::string_view payload) {
+    if (log_ == nullptr) return false;
+    const auto announced = announced_.find(relation);
+    if (announced == announced_.end() || !log_->concerns(announced->second.name)) return false;
+    log_->add(commit_lsn_, payload);
+    return true;
   }
 
   /// Changes of tables that nobody follows are skipped; those of a followed one need its Relation first.
@@ -171,7 +284,7 @@ class TransactionBuffer {
       if (follower->detached) continue;
       if (!follower->map) return Errc::invalid_message;
       guarded(*follower, [&] {
-        if (follower->delta == nullptr) follower->delta = follower->table->make_delta();
+        if (follower->delta == nullptr) follower->delta = follower->followed.table->make_delta();
         return stage(*follower->delta, *follower->map);
       });
     }
@@ -181,21 +294,23 @@ class TransactionBuffer {
   template <class Step>
   void guarded(Follower& follower, Step&& step) {
     try {
-      if (const Failure failure = step()) detach(follower, make_fault(*follower.table, failure, commit_lsn_));
+      if (const Failure failure = step()) detach(follower, make_fault(*follower.followed.table, failure, commit_lsn_));
     } catch (const std::bad_alloc&) {
-      detach(follower, {follower.table, {}, "out of memory", commit_lsn_, true, {}});
+      detach(follower, {follower.followed.table, {}, "out of memory", commit_lsn_, true, {}});
     }
   }
 
   void detach(Follower& follower, Fault fault) {
     follower.detached = true;
-    follower.newly_detached = true;
+    follower.detached_as = fault.healable ? TableState::stale : TableState::failed;
     follower.delta.reset();
     faults_.push_back(std::move(fault));
   }
 
-  std::vector<Follower> followers_{};
+  std::list<Follower> followers_{};  // which routes point to
   std::unordered_map<Oid, std::vector<Follower*>> routes_{};
+  std::unordered_map<Oid, Announced> announced_{};  // by the newest Relation of each
+  ChangeLog* log_ = nullptr;
   std::vector<Fault> faults_{};
   Lsn commit_lsn_{};
   bool relation_seen_ = false;

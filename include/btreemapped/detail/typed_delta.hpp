@@ -30,11 +30,12 @@ class TypedDelta final : public Delta {
   using Model = RowModel<Row, Arity>;
   using Key = typename Model::key_type;
   using Map = std::map<Key, Row, KeyLess>;
+  using Iterator = typename Map::iterator;
 
   /// A change of `base`, which nobody else changes while the delta lives.
   explicit TypedDelta(Map& base) : base_(base) {}
 
-  /// The change that puts `copy` in the place of `base`, already sealed.
+  /// The change that puts `copy` in the place of `base`. Nothing more may be staged on it.
   TypedDelta(Map& base, Map copy) : base_(base), base_hidden_(true), replacement_(std::move(copy)) {}
 
   Failure insert(const ColumnMap& map, const wire::Tuple& tuple) override {
@@ -69,6 +70,19 @@ class TypedDelta final : public Delta {
     remove(held);
     return {};
   }
+
+  // What a copy tells of the base, row by row.
+
+  /// A row that the base does not hold.
+  void add_row(Row row) { add({std::move(row), {}}); }
+  /// The base's row at `position` is this one by now.
+  void replace_row(Iterator position, Row row) {
+    Entry& entry = entry_at(position);
+    entry.base_gone = true;
+    entry.rows.push_back({std::move(row), {}});
+  }
+  /// The base's row at `position` is gone.
+  void remove_row(Iterator position) { entry_at(position).base_gone = true; }
 
   void truncate() override {
     entries_.clear();
@@ -113,7 +127,6 @@ class TypedDelta final : public Delta {
   }
 
  private:
-  using Iterator = typename Map::iterator;
   static constexpr std::size_t fields = field_count_v<Row>;
   static constexpr std::size_t steps_per_look = 256;  // a step costs about as much as a look at the clock does
 
@@ -172,6 +185,12 @@ class TypedDelta final : public Delta {
       entry.base_held = entry.base != base_.end() && !KeyLess{}(key, entry.base->first);
     }
     return entries_.emplace_hint(place, std::move(key), std::move(entry))->second;
+  }
+
+  Entry& entry_at(Iterator position) {
+    const auto place = entries_.lower_bound(position->first);
+    if (place != entries_.end() && !KeyLess{}(position->first, place->first)) return place->second;
+    return entries_.emplace_hint(place, position->first, Entry{position, true})->second;
   }
 
   /// Finds the row that an image identifies: by its key, and where a key holds several, by the identity columns.

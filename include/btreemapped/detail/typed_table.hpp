@@ -13,6 +13,7 @@
 #include <btreemapped/detail/row_decoder.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
+#include <btreemapped/detail/typed_copy.hpp>
 #include <btreemapped/detail/typed_delta.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/row.hpp>
@@ -42,35 +43,14 @@ class TypedTable final : public Table {
 
   std::size_t row_count() const noexcept override { return rows_.size(); }
   std::unique_ptr<Delta> make_delta() override { return std::make_unique<TypedDelta<Row, Arity>>(rows_); }
-  std::unique_ptr<TableCopy> make_copy(ColumnMap map) override { return std::make_unique<Copy>(rows_, std::move(map)); }
+  std::unique_ptr<TableCopy> make_copy(ColumnMap map) override {
+    return std::make_unique<TypedCopy<Row, Arity>>(rows_, std::move(map));
+  }
+  std::unique_ptr<TableCopy> make_comparison(ColumnMap map) override {
+    return std::make_unique<TypedComparison<Row, Arity>>(rows_, std::move(map));
+  }
 
  private:
-  class Copy final : public TableCopy {
-   public:
-    Copy(Map& served, ColumnMap map) : served_(served), map_(std::move(map)) {}
-
-    Failure add(std::span<const wire::Cell> cells) override {
-      if (const Failure failure = decoder_.load(map_, cells)) return failure;
-      Row row{};
-      if (const Failure failure = decoder_.decode(map_, row, [](auto, auto&) { return false; })) return failure;
-      Key key = Model::of(row);
-      const std::size_t before = rows_.size();
-      rows_.emplace_hint(rows_.end(), std::move(key), std::move(row));  // tables are often stored in key order
-      return rows_.size() == before ? Failure{Errc::duplicate_key} : Failure{};
-    }
-
-    std::size_t row_count() const noexcept override { return rows_.size(); }
-    std::unique_ptr<Delta> finish() override {
-      return std::make_unique<TypedDelta<Row, Arity>>(served_, std::move(rows_));
-    }
-
-   private:
-    Map& served_;
-    ColumnMap map_;
-    RowDecoder<Row> decoder_{};
-    Map rows_{};
-  };
-
   static std::vector<FieldNeed> make_needs() {
     std::vector<FieldNeed> needs;
     for_each_field_index<Row>([&](auto index) {

@@ -1,6 +1,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
@@ -51,24 +52,36 @@ struct Patients {
   std::string error_of(std::size_t table) const { return board.read().tables.at(table).last_error; }
 };
 
-TEST_CASE("a table that fails at a commit is due for a copy, and a copy serves it whatever it was made for",
-          "[table_health]") {
+Fault divergence(btreemapped::detail::Table& table) {
+  return {&table, {}, "an update of a row that is not held", Lsn{7}, true, {}};
+}
+
+TEST_CASE("a table that diverges is due for a copy, and a copy of all serves it, too", "[table_health]") {
   Patients patients;
   CHECK(patients.health.due() == never);
-  patients.health.fail_at_commit({&patients.items, {}, "an update of a row that is not held", Lsn{7}, true, {}});
+  patients.health.fail_at_commit(divergence(patients.items));
   CHECK(patients.health.due() != never);
-  patients.health.copied();
+  patients.health.begin_anew();
   CHECK(patients.health.due() == never);
 }
 
-TEST_CASE("a table that fails in the copy that serves another one is due for the next", "[table_health]") {
+TEST_CASE("tables are due one by one", "[table_health]") {
   Patients patients;
-  patients.health.fail_at_commit({&patients.items, {}, "an update of a row that is not held", Lsn{7}, true, {}});
+  patients.health.fail_at_commit(divergence(patients.items));
   const auto first = patients.health.due();
-  patients.health.copied();
   patients.health.fail_in_copy({&patients.others, "name", "NULL", Lsn{9}, false, {}});
-  CHECK(patients.health.due() != never);
+  CHECK(patients.health.due() == first);
+  CHECK(patients.health.take_due(first) == std::vector<btreemapped::detail::Table*>{&patients.items});
   CHECK(patients.health.due() > first);
+  CHECK(patients.health.due() != never);
+}
+
+TEST_CASE("a table whose copy may mend it is stale, one that holds what the row cannot has failed", "[table_health]") {
+  Patients patients;
+  patients.health.fail_in_copy(divergence(patients.items));
+  patients.health.fail_in_copy({&patients.others, "name", "NULL", Lsn{9}, false, {}});
+  CHECK(patients.items.state() == TableState::stale);
+  CHECK_THAT(patients.error_of(0), ContainsSubstring("copied afresh"));
   CHECK(patients.others.state() == TableState::failed);
   CHECK_THAT(patients.error_of(1), ContainsSubstring("until that value is gone"));
 }
@@ -78,6 +91,33 @@ TEST_CASE("a table that the server does not let us copy is not said to hold a va
   patients.health.fail_in_copy({&patients.items, {}, "permission denied", Lsn{9}, false, "42501"});
   CHECK_THAT(patients.error_of(0), ContainsSubstring("permission denied"));
   CHECK_THAT(patients.error_of(0), !ContainsSubstring("value"));
+}
+
+TEST_CASE("a table that does not fit is due once it fits, and until then a matter of the catalog", "[table_health]") {
+  Patients patients;
+  patients.health.fail(patients.items, "there is no column name");
+  CHECK(patients.items.state() == TableState::failed);
+  CHECK(patients.health.due() == never);
+  CHECK(patients.health.misfits() == std::vector<btreemapped::detail::Table*>{&patients.items});
+  patients.health.fit(patients.items);
+  CHECK(patients.health.misfits().empty());
+  CHECK(patients.health.due() != never);
+}
+
+TEST_CASE("a late word that a table fits makes no copy of one that follows", "[table_health]") {
+  Patients patients;
+  patients.health.fit(patients.items);
+  CHECK(patients.health.due() == never);
+}
+
+TEST_CASE("a table that comes back has no error any more and nothing due", "[table_health]") {
+  Patients patients;
+  patients.health.expire(patients.items, TableHealth::Cause::altered, "public.items was altered");
+  CHECK(patients.items.state() == TableState::stale);
+  CHECK_THAT(patients.error_of(0), ContainsSubstring("altered"));
+  patients.health.heal(patients.items);
+  CHECK(patients.error_of(0).empty());
+  CHECK(patients.health.due() == never);
 }
 
 }  // namespace table_health_test

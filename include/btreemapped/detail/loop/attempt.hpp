@@ -9,10 +9,13 @@
 #include <mutex>
 #include <new>
 #include <optional>
+#include <random>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/column_map.hpp>
@@ -39,25 +42,44 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// One attempt to follow the tables, from connecting to the start of the stream: its sessions, and the work on them
-/// that may block. A worker thread does one step after the other; the stream then belongs to the driver.
+/// The configured name, else one that nobody else has.
+[[nodiscard]] inline std::string new_slot_name(const Options& options, std::string_view suffix = {}) {
+  constexpr std::size_t longest = 63;
+  if (!options.slot_name.empty()) return options.slot_name.substr(0, longest - suffix.size()) + std::string(suffix);
+  return "btreemapped_" + std::to_string(::getpid()) + "_" + std::to_string(std::random_device{}());
+}
+
+/// One attempt to copy tables at one snapshot, and to follow them from there: from connecting to the start of the
+/// stream. Its sessions, and the work on them that may block. A worker thread does one step after the other; the stream
+/// then belongs to the driver.
 class Attempt {
  public:
-  using Followed = TransactionBuffer::Followed;
+  /// What is to be copied, from where.
+  struct Plan {
+    std::string connection{};
+    std::string slot_name{};
+    std::vector<Table*> tables{};
+    std::string system_identifier{};  ///< of the only server that will do; empty: any
+    bool follows = true;              ///< a stream is to begin where the copy ends
+  };
+
   /// Called while a table is copied, on the worker's thread.
   using OnProgress = std::function<void(const Table& table, std::size_t rows)>;
 
-  Attempt(const Options& options, std::shared_ptr<Store> store, std::string slot_name)
-      : connection_(options.connection),
+  Attempt(const Options& options, std::shared_ptr<Store> store, Plan plan)
+      : plan_(std::move(plan)),
         publications_{options.publication},
-        create_publication_(options.create_publication),
+        create_publication_(options.create_publication && plan_.follows),
         slot_timeout_(options.slot_timeout),
         lock_timeout_(options.lock_timeout),
-        slot_name_(std::move(slot_name)),
         store_(std::move(store)) {}
 
-  /// Ends whatever step is under way; it throws StoppedError. From any thread.
-  void interrupt() noexcept { interrupt_->interrupt(); }
+  /// Ends whatever step is under way; it throws StoppedError. From any thread. Afterwards nobody looks at the rows that
+  /// are served: a worker may be left behind, and they will change.
+  void interrupt() noexcept {
+    interrupt_->interrupt();
+    const std::lock_guard lock(rows_mutex_);
+  }
 
   struct Greeting {
     std::chrono::milliseconds sender_timeout{};
@@ -65,19 +87,26 @@ class Attempt {
   };
 
   Greeting connect() {
-    stream_.emplace(pq::ReplicationStream::open(connection_, interrupt_, no_deadline));
+    stream_.emplace(pq::ReplicationStream::open(plan_.connection, interrupt_, no_deadline));
     backend_pid_ = stream_->connection().backend_pid();
     const pq::SystemIdentity identity = stream_->identify_system(no_deadline);
-    system_identifier_ = identity.system_identifier;
-    pinned_ = pq::pinned_to(pq::with_defaults(connection_), stream_->connection().address());
+    if (!plan_.system_identifier.empty() && plan_.system_identifier != identity.system_identifier) throw_two_servers();
+    plan_.system_identifier = identity.system_identifier;
+    pinned_ = pq::pinned_to(pq::with_defaults(plan_.connection), stream_->connection().address());
     control_ = std::make_unique<sql::Session>(pinned_, interrupt_);
     const sql::Rows block = stream_->connection().exec("SHOW wal_block_size", "cannot read wal_block_size");
     return {stream_->sender_timeout(no_deadline), block.number<std::uint64_t>(0, 0)};
   }
 
+  /// The very server that connect() reached, for further attempts.
+  [[nodiscard]] const std::string& pinned() const noexcept { return pinned_; }
+  [[nodiscard]] const std::string& system_identifier() const noexcept { return plan_.system_identifier; }
+
+  [[nodiscard]] const std::vector<Table*>& tables() const noexcept { return plan_.tables; }
+
   struct Findings {
     std::vector<Problem> server{};
-    std::vector<std::vector<Problem>> tables{};  ///< as store.tables()
+    std::vector<std::vector<Problem>> tables{};  ///< as Plan::tables
     std::vector<Problem> publications{};
   };
 
@@ -86,22 +115,20 @@ class Attempt {
     Catalog catalog = read_catalog();
     if (create_publication_ && !catalog.server.publications.front().exists && create_publication(catalog))
       catalog = read_catalog();
-    if (catalog.server.system_identifier != system_identifier_)
-      throw ConnectionError("two connections reached two different servers; name one server in the connection string",
-                            {.retryable = true});
+    if (catalog.server.system_identifier != plan_.system_identifier) throw_two_servers();
     Findings findings;
     server_ = catalog.server;
     findings.server = judge_server(server_);
     if (catalog.tables.empty()) return findings;
     std::vector<TableToJudge> all;
     for (std::size_t i = 0; i < catalog.tables.size(); ++i)
-      all.push_back({catalog.tables[i], store_->tables()[i]->needs()});
+      all.push_back({catalog.tables[i], plan_.tables[i]->needs()});
     findings.publications = judge_publications({server_}, all);
-    for (std::size_t i = 0; i < store_->tables().size(); ++i) {
-      Table& table = *store_->tables()[i];
+    for (std::size_t i = 0; i < plan_.tables.size(); ++i) {
+      Table& table = *plan_.tables[i];
       findings.tables.push_back(TableJudge({server_}, catalog.tables[i], table.needs()).judge());
-      if (has_errors(findings.tables.back())) left_out_.push_back(&table);
-      else followed_.push_back({&table, std::move(catalog.tables[i].shape)});
+      if (!has_errors(findings.tables.back()))
+        followed_.push_back({&table, std::make_shared<const TableShape>(std::move(catalog.tables[i].shape))});
     }
     return findings;
   }
@@ -109,7 +136,7 @@ class Attempt {
   /// Blocks and locks: until the transactions that are writing now have ended, or slot_timeout.
   Lsn create_slot() {
     const Deadline deadline = std::chrono::steady_clock::now() + slot_timeout_ + std::chrono::seconds{1};
-    slot_ = stream_->create_slot(slot_name_, slot_timeout_, deadline);
+    slot_ = stream_->create_slot(plan_.slot_name, slot_timeout_, deadline);
     return slot_.consistent_point;
   }
 
@@ -125,43 +152,50 @@ class Attempt {
   }
 
   struct Copied {
-    Commit commit{};
-    std::vector<Fault> faults{};
+    Lsn position{};                         ///< of the snapshot
+    std::vector<Commit::Change> changes{};  ///< what makes each table equal to its copy; sealed if a stream follows
+    std::vector<Fault> faults{};            ///< tables that could not be copied
   };
 
   /// Copies all followed tables as the slot's snapshot shows them, after making sure that it shows them whole: a
   /// TRUNCATE or rewrite between slot and copy would leave it silently empty.
   Copied copy(const OnProgress& on_progress) {
     Copied out;
+    out.position = slot_.consistent_point;
     pq::SnapshotCopy snapshot = pq::SnapshotCopy::open(pinned_, slot_.snapshot, interrupt_, no_deadline);
-    stream_->release_snapshot(no_deadline);
+    if (plan_.follows) stream_->release_snapshot(no_deadline);
+    else stream_.reset();  // and with it the slot: no log is held back for the sake of a copy
     guard(snapshot, out.faults);
     for (const Followed& each : followed_) copy_table(snapshot, each, on_progress, out);
     snapshot.commit(no_deadline);
     for (const Fault& fault : out.faults) forget(*fault.table);
-    out.commit.commit_lsn = out.commit.end_lsn = slot_.consistent_point;
     return out;
   }
 
-  void start() { stream_->start(slot_name_, Lsn{}, publications_, no_deadline); }
+  void start() { stream_->start(plan_.slot_name, Lsn{}, publications_, no_deadline); }
 
   /// The driver's, once started.
   [[nodiscard]] pq::ReplicationStream& stream() { return *stream_; }
   /// What has been copied, and as what; the driver's, once copied.
   [[nodiscard]] const std::vector<Followed>& followed() const noexcept { return followed_; }
 
-  /// The tables for which a new attempt is due: those that no longer look as they did when they were copied, and those
-  /// that were left out and would fit now.
-  std::vector<Table*> changed_tables() {
+  /// Tables that follow, and those that did not fit.
+  struct WatchList {
+    std::vector<Followed> followed{};
+    std::vector<Table*> misfits{};
+  };
+
+  /// Those that no longer look as they did when they were copied, and those that would fit now.
+  std::vector<Table*> changed_tables(const WatchList& list) {
     const std::lock_guard lock(control_mutex_);
     try {
-      return compare_catalog();
+      return compare_catalog(list);
     } catch (const Error&) {
       // Somebody ended the session or the query. Once more, as the price of a failure is a copy of all tables.
       interrupt_->check();
       control_.reset();
       control_ = std::make_unique<sql::Session>(pinned_, interrupt_);  // fails when it is the server that has gone
-      return compare_catalog();
+      return compare_catalog(list);
     }
   }
 
@@ -184,45 +218,45 @@ class Attempt {
 
   static bool same(const Followed& followed, const std::string& fingerprint) {
     const std::vector<std::string> columns = columns_of(*followed.table);
-    return sql::fingerprint_of(followed.shape.fingerprint, columns) == sql::fingerprint_of(fingerprint, columns);
+    return sql::fingerprint_of(followed.shape->fingerprint, columns) == sql::fingerprint_of(fingerprint, columns);
   }
 
   static sql::CopySource source_of(const Followed& followed) {
-    return {followed.shape.table, followed.shape.kind, columns_of(*followed.table), followed.shape.row_filter};
+    return {followed.shape->table, followed.shape->kind, columns_of(*followed.table), followed.shape->row_filter};
   }
 
-  std::vector<TableName> table_names() const {
+  static std::vector<TableName> names_of(const std::vector<Table*>& tables) {
     std::vector<TableName> names;
-    for (const auto& table : store_->tables()) names.push_back(table->name());
+    for (const Table* const table : tables) names.push_back(table->name());
     return names;
   }
 
-  std::vector<TableName> followed_names() const {
-    std::vector<TableName> names;
-    for (const Followed& each : followed_) names.push_back(each.shape.table);
-    return names;
+  [[noreturn]] static void throw_two_servers() {
+    throw ConnectionError("two connections reached two different servers; name one server in the connection string",
+                          {.retryable = true});
   }
 
   Catalog read_catalog() {
     Catalog catalog;
     catalog.server = sql::read_server(*control_, publications_, backend_pid_);
     if (catalog.server.version >= oldest_server_version)
-      catalog.tables = sql::read_tables(*control_, table_names(), publications_);
+      catalog.tables = sql::read_tables(*control_, names_of(plan_.tables), publications_);
     return catalog;
   }
 
-  std::vector<Table*> compare_catalog() {
+  std::vector<Table*> compare_catalog(const WatchList& list) {
     std::vector<Table*> changed;
-    const std::vector<TableName> names = followed_names();
+    std::vector<TableName> names;
+    for (const Followed& each : list.followed) names.push_back(each.shape->table);
     const std::vector<std::string> now = sql::read_fingerprints(*control_, names, publications_);
-    for (std::size_t i = 0; i < followed_.size(); ++i)
-      if (!same(followed_[i], now[i])) changed.push_back(followed_[i].table);
-    if (left_out_.empty()) return changed;
-    std::vector<TableName> left_out_names;
-    for (const Table* const table : left_out_) left_out_names.push_back(table->name());
-    const std::vector<sql::TableFacts> facts = sql::read_tables(*control_, left_out_names, publications_);
-    for (std::size_t i = 0; i < left_out_.size(); ++i)
-      if (!has_errors(TableJudge({server_}, facts[i], left_out_[i]->needs()).judge())) changed.push_back(left_out_[i]);
+    for (std::size_t i = 0; i < now.size(); ++i)
+      if (!same(list.followed[i], now[i])) changed.push_back(list.followed[i].table);
+    if (list.misfits.empty()) return changed;
+    const std::vector<sql::TableFacts> facts = sql::read_tables(*control_, names_of(list.misfits), publications_);
+    for (std::size_t i = 0; i < facts.size(); ++i) {
+      Table& misfit = *list.misfits[i];
+      if (!has_errors(TableJudge({server_}, facts[i], misfit.needs()).judge())) changed.push_back(&misfit);
+    }
     return changed;
   }
 
@@ -231,7 +265,7 @@ class Attempt {
     std::vector<TableShape> shapes;
     for (std::size_t i = 0; i < catalog.tables.size(); ++i) {
       const sql::TableFacts& facts = catalog.tables[i];
-      if (has_errors(TableJudge({catalog.server, true}, facts, store_->tables()[i]->needs()).judge())) return false;
+      if (has_errors(TableJudge({catalog.server, true}, facts, plan_.tables[i]->needs()).judge())) return false;
       const auto same_table = [&](const TableShape& shape) { return shape.oid == facts.shape.oid; };
       if (std::none_of(shapes.begin(), shapes.end(), same_table)) shapes.push_back(facts.shape);
     }
@@ -269,7 +303,10 @@ class Attempt {
 
   void copy_table(pq::SnapshotCopy& snapshot, const Followed& followed, const OnProgress& on_progress, Copied& out) {
     Table& table = *followed.table;
-    const std::unique_ptr<TableCopy> copy = table.make_copy(map_copied_columns(table.needs(), followed.shape));
+    ColumnMap map = map_copied_columns(table.needs(), *followed.shape);
+    const bool compare = !plan_.follows || table.row_count() > 0;
+    const std::unique_ptr<TableCopy> copy =
+        compare ? table.make_comparison(std::move(map)) : table.make_copy(std::move(map));
     std::string scratch;
     std::vector<wire::Cell> cells;
     std::optional<Fault> fault;
@@ -289,47 +326,57 @@ class Attempt {
       if (error.retryable() && !of_table) throw;
       if (!fault) fault = Fault{&table, {}, error.what(), slot_.consistent_point, false, error.sqlstate()};
     }
+    std::unique_ptr<Delta> change;
+    if (!fault) fault = touching_rows(table, [&] { return copy->finish(change); });
+    if (!fault && plan_.follows) fault = touching_rows(table, [&] { return change->seal(); });
     if (fault) {
       out.faults.push_back(std::move(*fault));
       return;
     }
     table.set_copied_rows(copy->row_count());
     on_progress(table, copy->row_count());
-    out.commit.changes.push_back({&table, copy->finish()});
-    out.commit.rejoined.push_back(&table);
+    out.changes.push_back({&table, std::move(change)});
   }
 
   std::optional<Fault> add_line(Table& table, TableCopy& copy, std::string_view line, std::string& scratch,
-                                std::vector<wire::Cell>& cells) const {
-    try {
+                                std::vector<wire::Cell>& cells) {
+    return touching_rows(table, [&] {
       if (const Errc error = wire::split_copy_line(line, scratch, cells); error != Errc::ok)
         throw ProtocolError("a line of COPY cannot be read: " + std::string(describe(error)),
                             {.table = to_string(table.name())});
-      if (const Failure failure = copy.add(cells)) return make_fault(table, failure, slot_.consistent_point);
+      return copy.add(cells);
+    });
+  }
+
+  /// For what may look at the rows that are served.
+  template <class Step>
+  std::optional<Fault> touching_rows(Table& table, Step&& step) {
+    const std::lock_guard lock(rows_mutex_);
+    interrupt_->check();
+    try {
+      if (const Failure failure = step()) return make_fault(table, failure, slot_.consistent_point);
     } catch (const std::bad_alloc&) {
       return Fault{&table, {}, "out of memory", slot_.consistent_point, true, {}};
     }
     return std::nullopt;
   }
 
-  const std::string connection_;
+  Plan plan_;
   const std::vector<std::string> publications_;
   const bool create_publication_;
   const std::chrono::milliseconds slot_timeout_;
   const std::chrono::milliseconds lock_timeout_;
-  const std::string slot_name_;
   const std::shared_ptr<Store> store_;  // also keeps the tables that a left-behind step may still write to
 
   const std::shared_ptr<Interrupt> interrupt_ = std::make_shared<Interrupt>();
   std::optional<pq::ReplicationStream> stream_{};
   int backend_pid_ = 0;
+  std::mutex rows_mutex_{};
   std::mutex control_mutex_{};  // a late answer to who_blocks() may overlap the next step
   std::unique_ptr<sql::Session> control_{};
   std::string pinned_{};
-  std::string system_identifier_{};
   ServerShape server_{};
   std::vector<Followed> followed_{};
-  std::vector<Table*> left_out_{};  // preflight found that they cannot be followed
   pq::CreatedSlot slot_{};
 };
 

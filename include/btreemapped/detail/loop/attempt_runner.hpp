@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <functional>
 #include <future>
 #include <memory>
@@ -18,7 +19,11 @@ namespace detail {
 /// Runs the steps of one attempt on worker threads and brings their outcome back to the driver's mailbox.
 class AttemptRunner {
  public:
-  explicit AttemptRunner(std::shared_ptr<Mailbox> mailbox) : mailbox_(std::move(mailbox)) {}
+  using OnFailure = std::function<void(const std::exception_ptr&)>;
+
+  /// What a step or its continuation throws goes to `on_failure`, on the driver.
+  AttemptRunner(std::shared_ptr<Mailbox> mailbox, OnFailure on_failure)
+      : mailbox_(std::move(mailbox)), on_failure_(std::move(on_failure)) {}
 
   void begin(std::shared_ptr<Attempt> attempt, const std::function<void()>& on_thread_start) {
     end();
@@ -52,7 +57,7 @@ class AttemptRunner {
   }
 
  private:
-  /// Runs `work` there and then `then` with its result on the driver. What the work throws is thrown on the driver.
+  /// Runs `work` there and then `then` with its result on the driver.
   template <class Work, class Then>
   void post(Worker& worker, Work work, Then then) {
     using Result = std::invoke_result_t<Work, Attempt&>;
@@ -61,19 +66,24 @@ class AttemptRunner {
       (*task)(*attempt);
       mailbox->post([attempt, task, then, this] {
         if (attempt != attempt_) return;  // the answer to a question that nobody asks any more
-        std::future<Result> outcome = task->get_future();
-        if constexpr (std::is_void_v<Result>) {
-          outcome.get();
-          then();
-        } else {
-          auto result = outcome.get();
-          then(result);
+        try {
+          std::future<Result> outcome = task->get_future();
+          if constexpr (std::is_void_v<Result>) {
+            outcome.get();
+            then();
+          } else {
+            auto result = outcome.get();
+            then(result);
+          }
+        } catch (...) {
+          on_failure_(std::current_exception());
         }
       });
     });
   }
 
   const std::shared_ptr<Mailbox> mailbox_;
+  const OnFailure on_failure_;
   std::shared_ptr<Attempt> attempt_{};
   std::optional<Worker> link_{};
   std::optional<Worker> control_{};

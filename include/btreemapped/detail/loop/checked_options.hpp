@@ -37,6 +37,7 @@ inline void check_options(const Options& options) {
     if (options.*each.value <= std::chrono::milliseconds{0})
       throw UsageError(std::string("Options::") + each.name + " is " + std::to_string((options.*each.value).count()) +
                        " ms; it must be positive");
+  if (options.max_log_bytes == 0) throw UsageError("Options::max_log_bytes is 0; it must be positive");
   if (options.publication.empty()) throw UsageError("Options::publication is empty");
   if (options.publication.find('\0') != std::string::npos)
     throw UsageError("Options::publication contains a zero byte");

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -15,7 +16,6 @@
 #include <vector>
 
 #include <poll.h>
-#include <unistd.h>
 
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/loop/attempt.hpp>
@@ -25,6 +25,7 @@
 #include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
 #include <btreemapped/detail/loop/stream_fsm.hpp>
+#include <btreemapped/detail/loop/table_care.hpp>
 #include <btreemapped/detail/loop/table_health.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/transaction.hpp>
@@ -68,7 +69,8 @@ class Driver {
         on_synced_(std::move(on_synced)),
         health_(store_, notifier_, board_),
         fsm_({options_.shortest_backoff, options_.longest_backoff, std::random_device{}()}),
-        runner_(around.mailbox) {}
+        runner_(around.mailbox, [](const std::exception_ptr& reason) { std::rethrow_exception(reason); }),
+        care_(options_, store_, notifier_, around.mailbox, health_, runner_, buffer_) {}
 
   /// Goes on until `stop` is set, the mailbox woken, or following has become impossible; then answers why.
   [[nodiscard]] std::exception_ptr drive() {
@@ -93,7 +95,6 @@ class Driver {
   using Action = StreamFsm::Action;
 
   static constexpr std::chrono::seconds blocker_interval{1};
-  static constexpr std::chrono::milliseconds relation_watch_delay{200};
   static constexpr std::chrono::milliseconds side_look_interval{100};
   static constexpr std::chrono::seconds name_patience{30};
 
@@ -123,7 +124,10 @@ class Driver {
   }
 
   void connect() {
-    runner_.begin(std::make_shared<Attempt>(options_, store_, slot_name()), options_.on_thread_start);
+    std::vector<Table*> tables;
+    for (const auto& table : store_->tables()) tables.push_back(table.get());
+    Attempt::Plan plan{options_.connection, new_slot_name(options_), std::move(tables)};
+    runner_.begin(std::make_shared<Attempt>(options_, store_, std::move(plan)), options_.on_thread_start);
     runner_.on_link(&Attempt::connect, [this](const Attempt::Greeting& greeting) {
       board_.wal_block_size.store(std::max<std::uint64_t>(greeting.wal_block_size, 1));
       notifier_->post({EventKind::connected, {}, "connected", 0, {}});
@@ -155,6 +159,7 @@ class Driver {
       throw SchemaError("cannot follow the tables:\n" + detail::describe(errors),
                         {.table = errors.front().table, .column = errors.front().column});
     }
+    health_.begin_anew();
     for (std::size_t i = 0; i < findings.tables.size(); ++i) {
       std::vector<Problem> own;
       for (const Problem& problem : findings.tables[i])
@@ -181,9 +186,11 @@ class Driver {
     };
     runner_.on_link(work, [this](Attempt::Copied& copied) {
       if (!synced_ && !copied.faults.empty()) throw_faults(copied.faults);
-      health_.copied();
       for (const Fault& fault : copied.faults) health_.fail_in_copy(fault);
-      pending_ = std::move(copied.commit);
+      pending_.emplace();
+      pending_->commit_lsn = pending_->end_lsn = copied.position;
+      for (const Commit::Change& each : copied.changes) pending_->rejoined.push_back(each.table);
+      pending_->changes = std::move(copied.changes);
       fsm_.copied();
     });
   }
@@ -199,8 +206,7 @@ class Driver {
   void start_stream() {
     runner_.on_link(&Attempt::start, [this] {
       buffer_.begin_session(runner_.attempt().followed());
-      watch_at_ = Clock::now() + options_.catalog_watch_interval;
-      watching_ = false;
+      care_.begin(Clock::now());
       fsm_.stream_started(Clock::now());
       board_.set_error({});
       if (!std::exchange(synced_, true)) on_synced_();
@@ -215,8 +221,9 @@ class Driver {
   }
 
   void receive(Time until, Time now) {
-    look_aside(now);  // however busy the stream is
+    care_.look_aside(now);  // however busy the stream is
     pq::ReplicationStream& stream = runner_.attempt().stream();
+    if (care_.tend(now, until, fsm_.at_boundary(), fsm_.applied(), stop_)) return stream.require_peer();
     if (const auto bytes = stream.receive()) {
       board_.last_message_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
       require(fsm_.frame(now, *bytes));
@@ -226,16 +233,16 @@ class Driver {
     if (fsm_.next(now).step != Step::receive) return;
     pollfd fds[3] = {{stream.socket(), static_cast<short>(stream.wants_write() ? POLLIN | POLLOUT : POLLIN), 0},
                      {mailbox_.fd(), POLLIN, 0},
-                     {watching_ ? -1 : runner_.attempt().control_socket(), POLLIN, 0}};
-    ::poll(fds, 3, poll_timeout(std::min(until, side_work_due())));
+                     {care_.fd(), POLLIN, 0}};
+    ::poll(fds, 3, poll_timeout(std::min(until, care_.due())));
     if ((fds[0].revents & POLLOUT) != 0) stream.flush();
-    if (fds[2].revents != 0) look_aside_at_ = Time::min();
+    if (fds[2].revents != 0) care_.control_has_spoken();
   }
 
   void stage() {
-    require(buffer_.stage(fsm_.message()));
+    require(buffer_.stage(fsm_.message(), fsm_.payload()));
     fsm_.staged();
-    if (buffer_.take_relation_seen()) watch_at_ = std::min(watch_at_, Clock::now() + relation_watch_delay);
+    if (buffer_.take_relation_seen()) care_.relation_seen(Clock::now());
   }
 
   void publish(Time until) {
@@ -248,7 +255,7 @@ class Driver {
       store_->advance(pending_->end_lsn);
     } else if (!store_->publish(*pending_, std::min(until, Clock::now() + side_look_interval), stop_)) {
       runner_.attempt().stream().require_peer();
-      return look_aside(Clock::now());
+      return care_.look_aside(Clock::now());
     }
     pending_.reset();
     fsm_.published(Clock::now());
@@ -280,39 +287,6 @@ class Driver {
     });
   }
 
-  [[nodiscard]] Time side_work_due() const noexcept {
-    return std::min(watching_ ? Time::max() : watch_at_, health_.due());
-  }
-
-  /// What must not wait for the stream or for readers.
-  void look_aside(Time now) {
-    // A server that shuts down ends idle sessions at once, but a walsender only when all is sent and acknowledged:
-    // waiting for that would hold it up, and with a temporary slot it would be for nothing. The watch finds out what
-    // the word on the control session is, and fails if there is no server any more.
-    if (!watching_ && now >= look_aside_at_) {
-      look_aside_at_ = now + side_look_interval;
-      pollfd control{runner_.attempt().control_socket(), POLLIN, 0};
-      if (::poll(&control, 1, 0) > 0) watch_at_ = now;
-    }
-    if (now >= health_.due()) {
-      health_.begin_attempt();
-      throw SchemaError("copying afresh to bring back the tables that have failed", {.retryable = true});
-    }
-    if (!watching_ && now >= watch_at_) watch_catalog();
-  }
-
-  void watch_catalog() {
-    watching_ = true;
-    watch_at_ = Time::max();
-    runner_.on_control(&Attempt::changed_tables, [this](const std::vector<Table*>& changed) {
-      watching_ = false;
-      watch_at_ = std::min(watch_at_, Clock::now() + options_.catalog_watch_interval);
-      if (changed.empty()) return;
-      const std::string table = to_string(changed.front()->name());
-      throw SchemaError(table + " or its publication was altered; copying afresh", {.table = table, .retryable = true});
-    });
-  }
-
   // Failures.
   static void require(Errc error) {
     if (error == Errc::ok) return;
@@ -338,12 +312,13 @@ class Driver {
 
   void end_attempt() {
     // A commit that has begun to change the maps must end before anything else happens.
-    while (store_->publishing()) static_cast<void>(store_->publish(*pending_, Time::max(), stop_));
+    while (store_->publishing())
+      static_cast<void>(store_->publish(pending_ ? *pending_ : *care_.rejoining(), Time::max(), stop_));
     store_->abandon();
     pending_.reset();
+    care_.end();
     buffer_.begin_session({});
-    ask_for_blockers_at_ = watch_at_ = Time::max();
-    watching_ = false;
+    ask_for_blockers_at_ = Time::max();
     runner_.end();
   }
 
@@ -361,11 +336,6 @@ class Driver {
     }
   }
 
-  std::string slot_name() const {
-    if (!options_.slot_name.empty()) return options_.slot_name;
-    return "btreemapped_" + std::to_string(::getpid()) + "_" + std::to_string(std::random_device{}());
-  }
-
   const Options& options_;
   const std::shared_ptr<Store> store_;
   const std::shared_ptr<Notifier> notifier_;
@@ -378,14 +348,12 @@ class Driver {
   StreamFsm fsm_;
   AttemptRunner runner_;
   TransactionBuffer buffer_{};
+  TableCare care_;
   std::optional<Commit> pending_{};  // what is being published
   Time begun_at_ = Clock::now();
   Time ask_for_blockers_at_ = Time::max();
   std::string blockers_{};  // of the slot that is being created
-  Time watch_at_ = Time::max();
-  Time look_aside_at_{};
-  bool watching_ = false;
-  bool synced_ = false;  // once is for ever
+  bool synced_ = false;     // once is for ever
   std::exception_ptr fatal_ = nullptr;
 };
 

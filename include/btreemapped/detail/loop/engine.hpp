@@ -182,7 +182,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     store_->mark_stale(Clock::now());
     if (fatal_)
       for (const auto& table : store_->tables())
-        if (!table->copied()) store_->mark_failed(*table, Clock::now());
+        if (!table->copied()) store_->detach(*table, TableState::failed, Clock::now());
     store_->close();
     board_.state.store(ReplicatorState::stopped);
     notifier_->post({EventKind::stopped, {}, fatal_ ? message_of(fatal_) : "stopped", 0, store_->lsn()});

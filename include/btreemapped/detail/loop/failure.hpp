@@ -26,6 +26,22 @@ namespace detail {
   }
 }
 
+/// Empty where it was not the server that failed.
+[[nodiscard]] inline std::string sqlstate_of(const std::exception_ptr& reason) {
+  try {
+    std::rethrow_exception(reason);
+  } catch (const Error& error) {
+    return std::string(error.sqlstate());
+  } catch (...) {
+    return {};
+  }
+}
+
+/// A table whose catalog entries are not those of its copy.
+[[nodiscard]] inline std::string altered(const Table& table) {
+  return to_string(table.name()) + " or its publication was altered; it is copied afresh";
+}
+
 /// Where, what, and at which position.
 [[nodiscard]] inline std::string describe(const Fault& fault) {
   std::string text = to_string(fault.table->name());

@@ -2,24 +2,30 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 
 namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// When to copy afresh for the sake of tables that have failed: soon where a copy should mend it, seldom where the
-/// table holds what the row cannot, and ever more seldom while it does not help. What fails is scheduled, an attempt is
-/// begun when it is due, and any copy that is made, asked for or not, serves all that was scheduled before.
+/// When to copy a table afresh: soon where a copy should mend it, seldom where the table holds what the row cannot, and
+/// ever more seldom while it does not help. A failure is scheduled, an attempt is begun when it is due, and any copy that
+/// is made, asked for or not, serves what was scheduled before.
 class HealTimer {
  public:
   using Clock = std::chrono::steady_clock;
   using Time = Clock::time_point;
 
-  void schedule(Time now, bool healable) {
-    if (now - last_copy_ > quiet) factor_ = 1;
-    const Clock::duration wait =
-        std::min<Clock::duration>(factor_ * (healable ? first_wait : first_long_wait), longest_wait);
-    due_ = std::min(due_, now + wait);
+  enum class Cause : std::uint8_t {
+    altered,     ///< the table itself has changed: no sign of trouble, unless it does so again at once
+    divergence,  ///< the stream does not fit what is held, or an attempt has failed
+    value,       ///< the table holds what the row cannot
+  };
+
+  void schedule(Time now, Cause cause) {
+    if (now - last_copy_ > (cause == Cause::altered ? short_quiet : quiet)) factor_ = 1;
+    const Clock::duration first = cause == Cause::value ? Clock::duration{first_long_wait} : first_wait;
+    due_ = std::min(due_, now + std::min<Clock::duration>(factor_ * first, longest_wait));
   }
 
   /// Time::max() while nothing is to be healed.
@@ -30,7 +36,7 @@ class HealTimer {
     factor_ = std::min(2 * factor_, 1024);
   }
 
-  /// All tables have been copied, for this reason or for another. Counts from here, as a copy may take hours.
+  /// The table has been copied, for this reason or for another. Counts from here, as a copy may take hours.
   void copied(Time now) noexcept {
     due_ = Time::max();
     last_copy_ = now;
@@ -40,7 +46,8 @@ class HealTimer {
   static constexpr std::chrono::milliseconds first_wait{100};
   static constexpr std::chrono::seconds first_long_wait{30};
   static constexpr std::chrono::minutes longest_wait{10};
-  static constexpr std::chrono::minutes quiet{20};
+  static constexpr Clock::duration short_quiet = std::chrono::seconds{5};
+  static constexpr Clock::duration quiet = std::chrono::minutes{20};
 
   Time due_ = Time::max();
   Time last_copy_{};

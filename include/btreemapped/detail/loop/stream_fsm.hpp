@@ -76,11 +76,17 @@ class StreamFsm {
 
   /// The message of Step::stage. Lifetime: the frame that it came in.
   [[nodiscard]] const wire::Message& message() const noexcept { return message_; }
+  /// The bytes that message() was parsed from. Lifetime: the same.
+  [[nodiscard]] std::string_view payload() const noexcept { return payload_; }
   [[nodiscard]] const wire::Commit& commit() const noexcept { return commit_; }
   /// Everything committed before this position has been received, applied, acknowledged.
   [[nodiscard]] Lsn received() const noexcept { return received_; }
   [[nodiscard]] Lsn applied() const noexcept { return applied_; }
   [[nodiscard]] Lsn acknowledged() const noexcept { return acknowledged_; }
+  /// All transactions that have begun to arrive are applied.
+  [[nodiscard]] bool at_boundary() const noexcept {
+    return phase_ == Phase::streaming && !half_received_ && !staging_ && !commit_pending_ && !advance_pending_;
+  }
   /// When the next attempt begins; meaningful while backing off.
   [[nodiscard]] Time retry_at() const noexcept { return retry_at_; }
   [[nodiscard]] Time last_frame_at() const noexcept { return last_frame_at_; }
@@ -160,6 +166,7 @@ class StreamFsm {
       return Errc::ok;
     }
     const auto& data = std::get<wire::XLogData>(parsed);
+    payload_ = data.payload;
     if (const Errc error = wire::parse_message(data.payload, message_); error != Errc::ok) return error;
     return std::visit([this](const auto& message) { return take(message); }, message_);
   }
@@ -332,6 +339,7 @@ class StreamFsm {
   Time drained_at_{};
 
   wire::Message message_{};
+  std::string_view payload_{};
   wire::Commit commit_{};
   Lsn begin_lsn_{};
   bool half_received_ = false;  // between Begin and Commit

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/heal_timer.hpp>
@@ -12,67 +15,128 @@
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/state.hpp>
 #include <btreemapped/status.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// The tables that have stopped following: tells everybody, and knows when to try again.
+/// The tables that have stopped following: tells everybody, and knows when to copy which of them afresh.
 class TableHealth {
  public:
   using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
+  using Cause = HealTimer::Cause;
 
   TableHealth(std::shared_ptr<Store> store, std::shared_ptr<Notifier> notifier, StatusBoard& board)
       : store_(std::move(store)), notifier_(std::move(notifier)), board_(board) {}
 
   /// A change could not be taken in; the commit that is about to be published detaches the table.
   void fail_at_commit(const Fault& fault) {
-    tell(*fault.table, describe(fault) + (fault.healable ? "; it will be copied afresh" : until_value_is_gone),
-         fault.lsn);
-    timer_.schedule(Clock::now(), fault.healable);
+    tell(*fault.table, state_after(fault), describe(fault) + outlook(fault), fault.lsn);
+    schedule(*fault.table, cause_of(fault));
   }
 
-  /// The table could not be copied while the others could.
+  /// The table could not be copied while others could.
   void fail_in_copy(const Fault& fault) {
-    fail(*fault.table, describe(fault) + (fault.healable         ? ""
-                                          : fault.column.empty() ? until_it_can_be_copied
-                                                                 : until_value_is_gone));
-    timer_.schedule(Clock::now(), fault.healable);
+    stop(*fault.table, state_after(fault), describe(fault) + outlook(fault));
+    schedule(*fault.table, cause_of(fault));
+  }
+
+  /// The rows that are held may no longer be those of the table. Between two commits.
+  void expire(Table& table, Cause cause, const std::string& why) {
+    stop(table, table.state() == TableState::failed ? TableState::failed : TableState::stale, why);
+    schedule(table, cause);
   }
 
   /// The table cannot be followed as it is; the catalog watch sees when it can.
-  void fail(Table& table, std::string why) {
-    store_->mark_failed(table, Clock::now());
-    tell(table, std::move(why), store_->lsn());
+  void fail(Table& table, const std::string& why) {
+    patients_[&table].fits = false;
+    stop(table, TableState::failed, why);
+  }
+
+  /// The table could be followed by now.
+  void fit(Table& table) {
+    Patient& patient = patients_[&table];
+    if (!std::exchange(patient.fits, true)) patient.timer.schedule(Clock::now(), Cause::altered);
   }
 
   /// The table is live.
   void heal(Table& table) {
+    Patient& patient = patients_[&table];
+    patient.fits = true;
+    patient.timer.copied(Clock::now());
     if (board_.set_table_error(table, {}))
       notifier_->post({EventKind::table_healed, to_string(table.name()), "follows again", 0, store_->lsn()});
   }
 
   /// When to copy afresh; Time::max() while that would help nobody.
-  [[nodiscard]] Clock::time_point due() const noexcept { return timer_.due(); }
-  void begin_attempt() { timer_.begin_attempt(); }
-  /// All tables have been copied, but for those that fail_in_copy() names next: no failure from before waits any more.
-  void copied() noexcept { timer_.copied(Clock::now()); }
+  [[nodiscard]] Time due() const noexcept {
+    Time first = Time::max();
+    for (const auto& [table, patient] : patients_) first = std::min(first, patient.timer.due());
+    return first;
+  }
+
+  /// The tables of which an attempt begins.
+  [[nodiscard]] std::vector<Table*> take_due(Time now) {
+    std::vector<Table*> due;
+    for (auto& [table, patient] : patients_) {
+      if (now < patient.timer.due()) continue;
+      patient.timer.begin_attempt();
+      due.push_back(table);
+    }
+    return due;
+  }
+
+  /// Those that cannot be followed as they are.
+  [[nodiscard]] std::vector<Table*> misfits() const {
+    std::vector<Table*> out;
+    for (const auto& [table, patient] : patients_)
+      if (!patient.fits) out.push_back(table);
+    return out;
+  }
+
+  /// All tables are judged anew and copied: what was known of each counts no more.
+  void begin_anew() {
+    for (auto& [table, patient] : patients_) {
+      patient.fits = true;
+      patient.timer.copied(Clock::now());
+    }
+  }
 
  private:
-  static constexpr const char* until_value_is_gone =
-      "; it keeps its last commit until that value is gone from the table";
-  static constexpr const char* until_it_can_be_copied = "; it keeps its last commit until it can be copied";
+  struct Patient {
+    HealTimer timer{};
+    bool fits = true;  // as far as we know
+  };
 
-  void tell(const Table& table, std::string why, Lsn lsn) {
+  static TableState state_after(const Fault& fault) { return fault.healable ? TableState::stale : TableState::failed; }
+  static Cause cause_of(const Fault& fault) { return fault.healable ? Cause::divergence : Cause::value; }
+
+  static const char* outlook(const Fault& fault) {
+    if (fault.healable) return "; it is copied afresh";
+    return fault.column.empty() ? "; it keeps its last commit until it can be copied"
+                                : "; it keeps its last commit until that value is gone from the table";
+  }
+
+  void schedule(Table& table, Cause cause) { patients_[&table].timer.schedule(Clock::now(), cause); }
+
+  void stop(Table& table, TableState state, const std::string& why) {
+    store_->detach(table, state, Clock::now());
+    tell(table, state, why, store_->lsn());
+  }
+
+  void tell(const Table& table, TableState state, std::string why, Lsn lsn) {
     board_.set_table_error(table, why);
-    notifier_->post({EventKind::table_failed, to_string(table.name()), std::move(why), 0, lsn});
+    const EventKind kind = state == TableState::failed ? EventKind::table_failed : EventKind::table_stale;
+    notifier_->post({kind, to_string(table.name()), std::move(why), 0, lsn});
   }
 
   const std::shared_ptr<Store> store_;
   const std::shared_ptr<Notifier> notifier_;
   StatusBoard& board_;
-  HealTimer timer_{};
+  std::map<Table*, Patient> patients_{};
 };
 
 }  // namespace detail

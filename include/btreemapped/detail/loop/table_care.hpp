@@ -1,0 +1,146 @@
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <poll.h>
+
+#include <btreemapped/change.hpp>
+#include <btreemapped/detail/loop/attempt.hpp>
+#include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/failure.hpp>
+#include <btreemapped/detail/loop/heal_timer.hpp>
+#include <btreemapped/detail/loop/mailbox.hpp>
+#include <btreemapped/detail/loop/notifier.hpp>
+#include <btreemapped/detail/loop/table_health.hpp>
+#include <btreemapped/detail/loop/table_resync.hpp>
+#include <btreemapped/detail/store.hpp>
+#include <btreemapped/detail/table.hpp>
+#include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/options.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// While the stream runs: notices in the catalog what the stream does not show, and brings tables that have stopped
+/// following back, one by one. The driver's.
+class TableCare {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
+
+  TableCare(const Options& options, std::shared_ptr<Store> store, const std::shared_ptr<Notifier>& notifier,
+            const std::shared_ptr<Mailbox>& mailbox, TableHealth& health, AttemptRunner& runner,
+            TransactionBuffer& stream)
+      : options_(options),
+        store_(std::move(store)),
+        health_(health),
+        runner_(runner),
+        stream_(stream),
+        resync_(options_, store_, notifier, mailbox, health_, stream_) {}
+
+  /// The stream has begun.
+  void begin(Time now) {
+    watch_at_ = now + options_.catalog_watch_interval;
+    watching_ = false;
+  }
+
+  /// The stream has ended.
+  void end() {
+    watch_at_ = Time::max();
+    watching_ = false;
+    altered_.clear();
+    resync_.end();
+  }
+
+  /// When there is something to do although the stream is silent.
+  [[nodiscard]] Time due() const noexcept {
+    return std::min(watching_ ? Time::max() : watch_at_, resync_.active() ? resync_.due() : health_.due());
+  }
+
+  /// What is being published; null while there is nothing.
+  [[nodiscard]] Commit* rejoining() noexcept { return resync_.ready(); }
+
+  /// For poll(): readable when look_aside() has something to see at once.
+  [[nodiscard]] int fd() const { return watching_ ? -1 : runner_.attempt().control_socket(); }
+  void control_has_spoken() noexcept { look_at_control_at_ = Time::min(); }
+
+  /// A Relation has come: the catalog may have changed in more than it shows.
+  void relation_seen(Time now) noexcept { watch_at_ = std::min(watch_at_, now + relation_watch_delay); }
+
+  /// What must wait neither for the stream nor for readers.
+  void look_aside(Time now) {
+    // A server that shuts down ends idle sessions at once, but a walsender only when all is sent and acknowledged:
+    // waiting for that would hold it up, and with a temporary slot it would be for nothing. The watch finds out what
+    // the word on the control session is, and fails if there is no server any more.
+    if (!watching_ && now >= look_at_control_at_) {
+      look_at_control_at_ = now + look_interval;
+      pollfd control{runner_.attempt().control_socket(), POLLIN, 0};
+      if (::poll(&control, 1, 0) > 0) watch_at_ = now;
+    }
+    if (!watching_ && now >= watch_at_) watch_catalog();
+  }
+
+  /// Between two messages. `at_boundary`: no transaction is half received, and all before `applied` is visible. True
+  /// while the commit of tables that come back waits for readers, before which no other may be published.
+  [[nodiscard]] bool tend(Time now, Time until, bool at_boundary, Lsn applied, const std::atomic<bool>& stop) {
+    for (Table* const table : std::exchange(altered_, {})) {
+      if (!stream_.follows(*table)) continue;
+      stream_.detach(*table);
+      health_.expire(*table, HealTimer::Cause::altered, altered(*table));
+    }
+    if (!resync_.active()) {
+      if (now >= health_.due()) resync_.begin(runner_.attempt(), health_.take_due(now));
+      return false;
+    }
+    resync_.work(now, at_boundary, applied);
+    if (resync_.ready() == nullptr) return false;
+    if (!store_->publish(*resync_.ready(), std::min(until, now + look_interval), stop)) return true;
+    resync_.published();
+    watch_at_ = std::min(watch_at_, Clock::now());  // what was altered since the last look at the catalog
+    return false;
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds relation_watch_delay{200};
+  static constexpr std::chrono::milliseconds look_interval{100};
+
+  void watch_catalog() {
+    watching_ = true;
+    watch_at_ = Time::max();
+    const auto work = [list = Attempt::WatchList{stream_.followed(), health_.misfits()}](Attempt& attempt) {
+      return attempt.changed_tables(list);
+    };
+    runner_.on_control(work, [this](const std::vector<Table*>& changed) {
+      watching_ = false;
+      watch_at_ = std::min(watch_at_, Clock::now() + options_.catalog_watch_interval);
+      for (Table* const table : changed) {
+        if (!stream_.follows(*table)) health_.fit(*table);
+        else altered_.push_back(table);
+      }
+    });
+  }
+
+  const Options& options_;
+  const std::shared_ptr<Store> store_;
+  TableHealth& health_;
+  AttemptRunner& runner_;
+  TransactionBuffer& stream_;
+  TableResync resync_;
+
+  Time watch_at_ = Time::max();
+  bool watching_ = false;
+  Time look_at_control_at_{};
+  std::vector<Table*> altered_{};  // to be copied afresh, says the catalog
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

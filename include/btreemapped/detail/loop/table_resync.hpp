@@ -1,0 +1,258 @@
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/change.hpp>
+#include <btreemapped/detail/change_log.hpp>
+#include <btreemapped/detail/loop/attempt.hpp>
+#include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/failure.hpp>
+#include <btreemapped/detail/loop/mailbox.hpp>
+#include <btreemapped/detail/loop/notifier.hpp>
+#include <btreemapped/detail/loop/table_health.hpp>
+#include <btreemapped/detail/store.hpp>
+#include <btreemapped/detail/table.hpp>
+#include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/detail/wire/message.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/options.hpp>
+#include <btreemapped/preflight.hpp>
+#include <btreemapped/status.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// Copies single tables afresh while the stream of the others goes on. What the stream says of them is written down
+/// from before a second slot exists; the copy under that slot's snapshot is compared with the rows that are served, what
+/// committed since is replayed on the difference, and the result is published as one commit, where the others are.
+/// The driver's: all of it runs on the driver's thread, but for the steps of its own Attempt.
+class TableResync {
+ public:
+  using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
+
+  TableResync(const Options& options, std::shared_ptr<Store> store, std::shared_ptr<Notifier> notifier,
+              const std::shared_ptr<Mailbox>& mailbox, TableHealth& health, TransactionBuffer& stream)
+      : options_(options),
+        store_(std::move(store)),
+        notifier_(std::move(notifier)),
+        health_(health),
+        stream_(stream),
+        runner_(mailbox, [this](const std::exception_ptr& reason) { fail(reason); }) {}
+
+  [[nodiscard]] bool active() const noexcept { return phase_ != Phase::idle; }
+
+  /// Begins with tables that the stream does not follow, on the server of `main`.
+  void begin(const Attempt& main, std::vector<Table*> tables) {
+    tables_ = std::move(tables);
+    Attempt::Plan plan{main.pinned(), new_slot_name(options_, "_resync"), tables_, main.system_identifier(), false};
+    runner_.begin(std::make_shared<Attempt>(options_, store_, std::move(plan)), options_.on_thread_start);
+    phase_ = Phase::checking;
+    runner_.on_link(&Attempt::connect, [this](const Attempt::Greeting&) {
+      runner_.on_link(&Attempt::check, [this](const Attempt::Findings& findings) { judge(findings); });
+    });
+  }
+
+  /// Gives up: the stream that it belongs to has ended.
+  void end() {
+    runner_.end();
+    stream_.write_to(nullptr);
+    log_.reset();
+    replay_.begin_session({});
+    ready_.reset();
+    tables_.clear();
+    ask_for_blockers_at_ = Time::max();
+    blockers_.clear();
+    phase_ = Phase::idle;
+  }
+
+  /// When work() has something to do although the stream is silent.
+  [[nodiscard]] Time due() const noexcept {
+    return phase_ >= Phase::replaying && !log_->empty() ? Time::min() : ask_for_blockers_at_;
+  }
+
+  /// Does a slice of what is to be done. `at_boundary`: no transaction is half received, and all before `applied` is
+  /// visible in the other tables.
+  /// Throws: SchemaError when only a copy of all tables will do.
+  void work(Time now, bool at_boundary, Lsn applied) {
+    if (now >= ask_for_blockers_at_) ask_for_blockers(now);
+    if (log_ != nullptr && log_->overflowed())
+      throw SchemaError("the changes of a table that is being copied exceed max_log_bytes; copying all tables afresh",
+                        {.retryable = true});
+    if (phase_ < Phase::replaying || ready_) return;
+    replay();
+    if (phase_ < Phase::replaying || !log_->empty() || !at_boundary || applied < begin_) return;
+    if (phase_ == Phase::replaying) return confirm();
+    if (phase_ == Phase::confirmed) finish(applied);
+  }
+
+  /// What is to be published before anything else; null while there is nothing.
+  [[nodiscard]] Commit* ready() noexcept { return ready_ ? &*ready_ : nullptr; }
+
+  /// ready() is visible: the tables follow the stream again.
+  void published() {
+    for (const Followed& each : replay_.followed()) {
+      stream_.attach(each);
+      health_.heal(*each.table);
+    }
+    end();
+  }
+
+ private:
+  enum class Phase : std::uint8_t { idle, checking, creating_slot, copying, replaying, confirming, confirmed };
+
+  static constexpr std::chrono::seconds blocker_interval{1};
+  static constexpr std::size_t entries_per_slice = 256;
+
+  void judge(const Attempt::Findings& findings) {
+    if (has_errors(findings.server)) throw SchemaError(detail::describe(findings.server), {.retryable = true});
+    for (std::size_t i = 0; i < findings.tables.size(); ++i) {
+      std::vector<Problem> all = findings.tables[i];
+      add_new(all, findings.publications);
+      std::vector<Problem> errors;
+      for (const Problem& problem : all)
+        if (problem.severity == Problem::Severity::error) errors.push_back(problem);
+      if (errors.empty()) continue;
+      Table* const misfit = runner_.attempt().tables()[i];
+      health_.fail(*misfit, detail::describe(errors));
+      std::erase(tables_, misfit);
+    }
+    if (tables_.empty()) return end();
+    // Before the slot exists, as the stream may pass its position before we know it.
+    std::vector<TableName> names;
+    for (const Table* const table : tables_) names.push_back(table->name());
+    log_ = std::make_unique<ChangeLog>(std::move(names), options_.max_log_bytes);
+    stream_.write_to(log_.get());
+    phase_ = Phase::creating_slot;
+    ask_for_blockers_at_ = Clock::now() + std::min<Clock::duration>(blocker_interval, options_.slot_timeout / 2);
+    runner_.on_link(&Attempt::create_slot, [this](Lsn) { copy(); });
+  }
+
+  void copy() {
+    ask_for_blockers_at_ = Time::max();
+    blockers_.clear();
+    phase_ = Phase::copying;
+    const auto work = [notifier = notifier_](Attempt& attempt) {
+      return attempt.copy([&](const Table& table, std::size_t rows) {
+        notifier->post({EventKind::copying, to_string(table.name()), "copying", rows, {}});
+      });
+    };
+    runner_.on_link(work, [this](Attempt::Copied& copied) {
+      begin_ = copied.position;
+      replay_.begin_session(runner_.attempt().followed());
+      for (Commit::Change& each : copied.changes) replay_.resume(*each.table, std::move(each.delta));
+      phase_ = Phase::replaying;
+      take_out(copied.faults);
+    });
+  }
+
+  void replay() {
+    for (std::size_t n = 0; n < entries_per_slice && !log_->empty(); ++n) {
+      if (const Errc error = replay_.replay(log_->front(), begin_); error != Errc::ok)
+        return fail_with("the changes that came meanwhile make no sense: " + std::string(v0::describe(error)));
+      log_->pop();
+    }
+    take_out(replay_.take_faults());
+  }
+
+  /// What has changed in the catalog since the copy shows in no message.
+  void confirm() {
+    phase_ = Phase::confirming;
+    const auto work = [list = Attempt::WatchList{replay_.followed(), {}}](Attempt& attempt) {
+      return attempt.changed_tables(list);
+    };
+    runner_.on_control(work, [this](const std::vector<Table*>& changed) {
+      phase_ = Phase::confirmed;
+      for (Table* const table : changed) {
+        health_.expire(*table, HealTimer::Cause::altered, altered(*table));
+        take_out(*table);
+      }
+      if (tables_.empty()) end();
+    });
+  }
+
+  void finish(Lsn applied) {
+    wire::Commit position{};
+    position.commit_lsn = position.end_lsn = applied;
+    ready_ = replay_.finish(position);
+    ready_->time = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    ready_->detached.clear();  // they have been all the time
+    take_out(replay_.take_faults());
+    if (phase_ == Phase::idle) return;
+    for (const Commit::Change& each : ready_->changes) ready_->rejoined.push_back(each.table);
+  }
+
+  void ask_for_blockers(Time now) {
+    ask_for_blockers_at_ = now + blocker_interval;
+    runner_.on_control(&Attempt::who_blocks, [this](const std::string& blockers) {
+      if (phase_ != Phase::creating_slot || blockers.empty()) return;
+      blockers_ = blockers;
+      notifier_->post({EventKind::slot_waiting,
+                       to_string(tables_.front()->name()),
+                       "creating the slot waits for open transactions: " + blockers,
+                       0,
+                       {}});
+    });
+  }
+
+  /// These go on without us.
+  void take_out(const std::vector<Fault>& faults) {
+    for (const Fault& fault : faults) {
+      health_.fail_in_copy(fault);
+      take_out(*fault.table);
+    }
+    if (tables_.empty()) end();
+  }
+  void take_out(Table& table) {
+    replay_.detach(table);
+    std::erase(tables_, &table);
+  }
+
+  void fail_with(const std::string& why) {
+    for (Table* const table : std::exchange(tables_, {}))
+      health_.expire(*table, HealTimer::Cause::divergence, to_string(table->name()) + ": " + why);
+    end();
+  }
+
+  /// A step has failed, for reasons that concern all tables of this attempt.
+  void fail(const std::exception_ptr& reason) {
+    std::string why = message_of(reason);
+    if (!blockers_.empty()) why += "; it was " + blockers_;
+    // Where there is no room for a second slot, the one that we have must do.
+    const std::string sqlstate = sqlstate_of(reason);
+    if (sqlstate == "53400" || sqlstate == "53300")
+      throw SchemaError(why + "; copying all tables afresh", {.sqlstate = sqlstate, .retryable = true});
+    fail_with(why + "; trying again");
+  }
+
+  const Options& options_;
+  const std::shared_ptr<Store> store_;
+  const std::shared_ptr<Notifier> notifier_;
+  TableHealth& health_;
+  TransactionBuffer& stream_;
+
+  Phase phase_ = Phase::idle;
+  std::vector<Table*> tables_{};  // those that are still hoped for
+  std::unique_ptr<ChangeLog> log_{};
+  Lsn begin_{};  // everything committed before it is in the copy
+  TransactionBuffer replay_{};
+  std::optional<Commit> ready_{};
+  Time ask_for_blockers_at_ = Time::max();
+  std::string blockers_{};
+  AttemptRunner runner_;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped
