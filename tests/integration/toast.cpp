@@ -167,8 +167,8 @@ TEST_CASE("a row that an update moves into a filter without its long value is co
   CHECK(log.wait_for(btreemapped::EventKind::warning).table == "public.documents");
   CHECK(documents.size() == 1);
   database.exec("UPDATE documents SET version = 3 WHERE id = 1");
-  const btreemapped::Event failed = log.wait_for(btreemapped::EventKind::table_failed);
-  CHECK_THAT(failed.message, Catch::Matchers::ContainsSubstring("body"));
+  const btreemapped::Event stale = log.wait_for(btreemapped::EventKind::table_stale);
+  CHECK_THAT(stale.message, Catch::Matchers::ContainsSubstring("body"));
   CHECK(documents.size() == 1);
   static_cast<void>(log.wait_for(btreemapped::EventKind::table_healed));
   CHECK(documents.to_vector() == std::vector<VersionedDocument>{{1, long_text('a'), 3}, {2, long_text('b'), 1}});

@@ -326,6 +326,7 @@ class Attempt {
       if (error.retryable() && !of_table) throw;
       if (!fault) fault = Fault{&table, {}, error.what(), slot_.consistent_point, false, error.sqlstate()};
     }
+    const std::size_t rows = copy->row_count();
     std::unique_ptr<Delta> change;
     if (!fault) fault = touching_rows(table, [&] { return copy->finish(change); });
     if (!fault && plan_.follows) fault = touching_rows(table, [&] { return change->seal(); });
@@ -333,8 +334,8 @@ class Attempt {
       out.faults.push_back(std::move(*fault));
       return;
     }
-    table.set_copied_rows(copy->row_count());
-    on_progress(table, copy->row_count());
+    table.set_copied_rows(rows);
+    on_progress(table, rows);
     out.changes.push_back({&table, std::move(change)});
   }
 
