@@ -64,7 +64,8 @@ ident(oid, attnums) AS (
 
 /// A query for all that makes a table's rows mean what they mean, per table (n) as rows (n, part, name, text).
 /// A change of it says that rows may have changed without the stream showing it; no change of it is made by ANALYZE,
-/// VACUUM FULL of a plain table, freezing or ordinary writes. Reads through the transaction's snapshot.
+/// VACUUM FULL of a plain table, freezing or ordinary writes. What is altered and altered back is a change, too: rows
+/// that changed in between were perhaps not sent. Reads through the transaction's snapshot.
 [[nodiscard]] inline std::string fingerprint_query(std::span<const TableName> tables,
                                                    std::span<const std::string> publications) {
   return table_expressions(tables) + R"sql(,
@@ -85,6 +86,14 @@ part_type(oid, attnum, type) AS (
     SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid UNION ALL
     SELECT g.rngtypid FROM pg_catalog.pg_range g WHERE g.rngmultitypid = t.oid) below(type)
   WHERE below.type >= 10000),
+-- since when a table is where it is: what it was in the meantime may have kept rows out of the stream
+place(oid, partition_since, schema_since) AS (
+  SELECT c.oid, i.xmin, d.xmin
+  FROM (SELECT l.oid FROM line l UNION SELECT t.oid FROM tree t) every
+  JOIN pg_catalog.pg_class c ON c.oid = every.oid
+  LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND c.relispartition
+  LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
+    AND d.objsubid = 0 AND d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass),
 types AS (
   SELECT p.oid, p.attnum, pg_catalog.md5(pg_catalog.string_agg(ROW(t.oid, t.typtype, t.typbasetype, t.typtypmod,
     (SELECT pg_catalog.string_agg(e.oid::text || ' ' || e.xmin::text, ',' ORDER BY e.oid)
@@ -97,7 +106,8 @@ types AS (
 SELECT r.n, 't' AS part, ''::text COLLATE "C" AS name,
   ROW(r.oid, r.nspname, r.relname, r.relkind, r.relpersistence, r.relreplident,
     (SELECT pg_catalog.string_agg(i.attnums::text, ',' ORDER BY i.attnums) FROM ident i WHERE i.oid = r.oid),
-    ARRAY(SELECT l.oid FROM line l WHERE l.n = r.n AND l.oid <> r.oid ORDER BY l.oid))::text AS what
+    (SELECT pg_catalog.string_agg(ROW(k.oid, k.partition_since, k.schema_since)::text, ',' ORDER BY k.oid)
+     FROM place k WHERE k.oid IN (SELECT l.oid FROM line l WHERE l.n = r.n)))::text AS what
 FROM rel r
 UNION ALL
 SELECT r.n, 'c', a.attname,
@@ -108,18 +118,20 @@ LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attn
 LEFT JOIN types t ON t.oid = a.attrelid AND t.attnum = a.attnum
 UNION ALL
 SELECT t.n, 'l', '', pg_catalog.md5(pg_catalog.string_agg(
-  ROW(c.oid, c.relkind, c.relpersistence, c.relreplident, c.relfilenode, t.detaching)::text, ',' ORDER BY c.oid))
+  ROW(c.oid, c.relkind, c.relpersistence, c.relreplident, c.relfilenode, t.detaching, k.partition_since)::text, ','
+  ORDER BY c.oid))
 FROM tree t
 JOIN rel r ON r.n = t.n AND r.relkind = 'p'
 JOIN pg_catalog.pg_class c ON c.oid = t.oid
+JOIN place k ON k.oid = t.oid
 GROUP BY t.n
 UNION ALL
 SELECT r.n, 'p', p.pubname,
-  ROW((pg_catalog.to_jsonb(p) - 'pubowner')::text,
-    (SELECT pg_catalog.string_agg(pg_catalog.md5((pg_catalog.to_jsonb(m) - 'oid')::text), ',' ORDER BY m.prrelid)
+  ROW(p.oid, p.xmin,
+    (SELECT pg_catalog.string_agg(m.oid::text, ',' ORDER BY m.oid)
      FROM pg_catalog.pg_publication_rel m
      WHERE m.prpubid = p.oid AND m.prrelid IN (SELECT l.oid FROM line l WHERE l.n = r.n)),
-    (SELECT pg_catalog.string_agg(m.pnnspid::text, ',' ORDER BY m.pnnspid)
+    (SELECT pg_catalog.string_agg(m.oid::text, ',' ORDER BY m.oid)
      FROM pg_catalog.pg_publication_namespace m
      WHERE m.pnpubid = p.oid AND m.pnnspid IN (
        SELECT c.relnamespace FROM line l JOIN pg_catalog.pg_class c ON c.oid = l.oid WHERE l.n = r.n)))::text
