@@ -79,6 +79,14 @@ TEST_CASE("a deleted row is gone, by its key or by its whole old row", "[typed_d
   CHECK(fixture.commit(changes) == Items{{3, "c"}});
 }
 
+TEST_CASE("a value that an update leaves out is never NULL, whatever the old image says", "[typed_delta]") {
+  Fixture fixture({{1, "a", "long"}});
+  auto changes = fixture.table.change();
+  changes.use(fixture.table.map('f'));
+  REQUIRE_FALSE(changes.update_by_old_row({1, null, null}, {2, "b", unchanged}));
+  CHECK(fixture.commit(changes) == Items{{2, "b", "long"}});
+}
+
 TEST_CASE("insert 9 and delete 9 leave nothing", "[typed_delta]") {
   Fixture fixture({});
   auto changes = fixture.table.change();

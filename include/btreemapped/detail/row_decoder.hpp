@@ -35,10 +35,12 @@ class RowDecoder {
     return {};
   }
 
-  /// Takes from another image of the same relation the values that were left out of this one.
+  /// Takes from another image of the same relation the values that were left out of this one. What is left out is
+  /// never NULL: a null there says that this image is a key only, of a partition with less identity than its table.
   void complete_from(const RowDecoder& full) {
     for (std::size_t position = 0; position < cells_.size(); ++position)
-      if (cells_[position].kind == wire::Cell::Kind::unchanged) cells_[position] = full.cells_[position];
+      if (cells_[position].kind == wire::Cell::Kind::unchanged && full.cells_[position].kind == wire::Cell::Kind::text)
+        cells_[position] = full.cells_[position];
   }
 
   /// Every field; `keep(index, value)` is asked for those that the stream left out, and says whether it knew them.
