@@ -4,14 +4,15 @@
 #include <cstddef>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include <btreemapped/status.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
 
-/// How a Replicator connects and behaves. Only `connection` and `publication` have to be set. Durations are positive;
-/// what is longer than the server can take, 24 days, means just that.
+/// How a Replicator connects and behaves. Only `connection` and `publication` (or `publications`) have to be set.
+/// Durations are positive; what is longer than the server can take, 24 days, means just that.
 struct Options {
   /// A libpq connection string or URI, so TLS, service files, password files and several hosts work as with psql,
   /// but hosts are tried in their order, whatever load_balance_hosts says. Timeouts for connecting are libpq's, too:
@@ -19,6 +20,9 @@ struct Options {
   std::string connection{};
   /// The publication that publishes the tables, unquoted.
   std::string publication{};
+  /// Several publications, in the place of one. A table may be in any of them; where it is in more than one, what they
+  /// publish of it adds up, except that all must publish the same columns.
+  std::vector<std::string> publications{};
   /// Creates the publication for just the added tables if there is none of this name. The role must own the tables.
   bool create_publication = false;
   /// The name of the temporary replication slot: [a-z0-9_], at most 63 bytes. Empty: a unique one for each attempt.

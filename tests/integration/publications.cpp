@@ -132,7 +132,7 @@ TEST_CASE("operations that leave the publication stop its tables, and heal when 
   database.exec("DELETE FROM items WHERE id = 1");
   static_cast<void>(follower.log.wait_for(EventKind::table_failed, 1, "public.items"));
   CHECK(follower.items->to_vector() == before);
-  CHECK_THAT(follower.replicator->status().last_error, ContainsSubstring("pub"));
+  CHECK_THAT(follower.replicator->status().tables.at(0).last_error, ContainsSubstring("pub"));
   database.exec("ALTER PUBLICATION pub SET (publish = 'insert, update, delete, truncate')");
   REQUIRE(test::eventually([&] { return follower.items->state() == TableState::live; }));
   CHECK(follower.items->to_vector() == follower.table());

@@ -44,7 +44,7 @@ ColumnShape column(std::string name, bool key) {
 /// public.t (a int, b int, c int, PRIMARY KEY (a, b)), published.
 TableFacts good_table() {
   TableFacts facts;
-  facts.publications = {"pub"};
+  facts.publications = {{"pub", {}}};
   facts.shape.table = {"public", "t"};
   facts.shape.oid = 16384;
   facts.shape.published = true;
@@ -215,6 +215,45 @@ TEST_CASE("a generated column is published from version 18 on") {
   CHECK_THAT(only(judge_one(server, facts)).remedy, ContainsSubstring("publish_generated_columns = stored"));
   facts.shape.columns[2].published = true;
   CHECK(judge_one(server, facts).empty());
+}
+
+TEST_CASE("a virtual generated column is never published") {
+  ServerShape server = good_server();
+  server.version = 180000;
+  TableFacts facts = good_table();
+  facts.shape.columns[2].generated = facts.shape.columns[2].computed = true;
+  facts.shape.columns[2].published = false;
+  const Problem problem = only(judge_one(server, facts));
+  CHECK_THAT(problem.what, ContainsSubstring("virtual"));
+  CHECK_THAT(problem.remedy, ContainsSubstring("STORED"));
+}
+
+TEST_CASE("a table of the system is refused") {
+  TableFacts facts = good_table();
+  facts.shape.oid = 1259;
+  facts.publications.clear();
+  facts.shape.published = false;
+  CHECK_THAT(only(judge_one(good_server(), facts)).what, ContainsSubstring("table of the system"));
+}
+
+TEST_CASE("publications that filter a table's operations in different ways are refused") {
+  ServerShape server = good_server();
+  server.publications.push_back({"other", true, true, true, true, true});
+  TableFacts facts = good_table();
+  facts.publications = {{"pub", "a > 1"}, {"other", "a > 2"}};
+  CHECK(judge_one(server, facts).empty());
+  server.publications[1].deletes = false;
+  const Problem problem = only(judge_one(server, facts));
+  CHECK_THAT(problem.what, ContainsSubstring("filter"));
+  CHECK_THAT(problem.remedy, ContainsSubstring("ALTER PUBLICATION \"other\" SET (publish ="));
+  facts.publications[1].row_filter.reset();
+  CHECK(judge_one(server, facts).size() == 1);
+  facts.publications[0].row_filter.reset();
+  CHECK(judge_one(server, facts).empty());
+  // The copy has all rows then.
+  facts.publications[0].row_filter = "a > 1";
+  server.publications[1] = {"other", true, false, false, false, true};
+  CHECK(judge_one(server, facts).size() == 1);
 }
 
 TEST_CASE("one message lists the errors and then the warnings, each with its remedy") {

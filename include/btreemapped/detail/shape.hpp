@@ -42,6 +42,7 @@ struct ColumnShape {
   bool published = false;    ///< in the publication's column list, or no list
   bool in_identity = false;  ///< in the replica identity
   bool selectable = true;    ///< the role may SELECT it
+  bool computed = false;     ///< generated when it is read: VIRTUAL, not STORED
 };
 
 struct UniqueIndexShape {

@@ -20,6 +20,7 @@
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/column_map.hpp>
 #include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/pq/conninfo.hpp>
 #include <btreemapped/detail/pq/snapshot_copy.hpp>
 #include <btreemapped/detail/pq/stream.hpp>
@@ -68,7 +69,7 @@ class Attempt {
 
   Attempt(const Options& options, std::shared_ptr<Store> store, Plan plan)
       : plan_(std::move(plan)),
-        publications_{options.publication},
+        publications_(publication_names(options)),
         create_publication_(options.create_publication && plan_.follows),
         slot_timeout_(options.slot_timeout),
         lock_timeout_(options.lock_timeout),

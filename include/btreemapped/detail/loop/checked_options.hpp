@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
+#include <vector>
 
 #include <btreemapped/detail/pq/conninfo.hpp>
 #include <btreemapped/detail/pq/stream.hpp>
@@ -30,6 +31,24 @@ inline constexpr DurationOption duration_options[] = {{"slot_timeout", &Options:
   return options;
 }
 
+[[nodiscard]] inline std::vector<std::string> publication_names(const Options& options) {
+  return options.publications.empty() ? std::vector<std::string>{options.publication} : options.publications;
+}
+
+inline void check_publications(const Options& options) {
+  if (!options.publications.empty() && !options.publication.empty())
+    throw UsageError("Options::publication and Options::publications are both set; one of them names them all");
+  const std::vector<std::string> names = publication_names(options);
+  for (auto name = names.begin(); name != names.end(); ++name) {
+    if (name->empty()) throw UsageError("Options::publication is empty");
+    if (name->find('\0') != std::string::npos) throw UsageError("Options::publication contains a zero byte");
+    if (std::find(names.begin(), name, *name) != name)
+      throw UsageError("Options::publications names publication " + *name + " twice");
+  }
+  if (options.create_publication && names.size() > 1)
+    throw UsageError("Options::create_publication can create one publication only, but several are named");
+}
+
 /// Throws: UsageError, which names the member that cannot work and quotes no part of the connection string.
 inline void check_options(const Options& options) {
   // Zero would mean for ever to the server, and no pause at all to us.
@@ -38,9 +57,7 @@ inline void check_options(const Options& options) {
       throw UsageError(std::string("Options::") + each.name + " is " + std::to_string((options.*each.value).count()) +
                        " ms; it must be positive");
   if (options.max_log_bytes == 0) throw UsageError("Options::max_log_bytes is 0; it must be positive");
-  if (options.publication.empty()) throw UsageError("Options::publication is empty");
-  if (options.publication.find('\0') != std::string::npos)
-    throw UsageError("Options::publication contains a zero byte");
+  check_publications(options);
   if (!options.slot_name.empty()) pq::check_slot_name(options.slot_name);
   static_cast<void>(pq::parse_conninfo(options.connection));
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,6 +40,10 @@ class TableJudge {
             "name the table behind it");
       return std::move(out_);
     }
+    if (shape_.oid < first_ordinary_oid) {
+      error({}, "it is a table of the system, which PostgreSQL does not publish", "name a table of your own");
+      return std::move(out_);
+    }
     check_log();
     check_publication();
     check_rights();
@@ -49,6 +55,8 @@ class TableJudge {
   }
 
  private:
+  static constexpr Oid first_ordinary_oid = 16384;
+
   void add(Problem::Severity severity, std::string_view column, std::string what, std::string remedy) {
     out_.push_back({severity, to_string(shape_.table), std::string{column}, std::move(what), std::move(remedy)});
   }
@@ -98,13 +106,13 @@ class TableJudge {
     }
     if (facts_.column_lists_differ) {
       error({}, "the publications give it different column lists, which the server refuses once it changes",
-            "ALTER PUBLICATION " + sql::identifier(facts_.publications.back()) + " DROP TABLE " + table_ + ";");
+            "ALTER PUBLICATION " + sql::identifier(facts_.publications.back().name) + " DROP TABLE " + table_ + ";");
     }
     check_actions();
   }
 
   void explain_unpublished(const std::string& names) {
-    const std::string publication = "ALTER PUBLICATION " + sql::identifier(first_publication());
+    const std::string publication = "ALTER PUBLICATION " + sql::identifier(publication_to_alter());
     const std::string via_root = publication + " SET (publish_via_partition_root = true);";
     if (facts_.published_as) {
       error({},
@@ -120,6 +128,11 @@ class TableJudge {
     }
   }
 
+  [[nodiscard]] bool publishes(const sql::PublishedBy& publication, bool PublicationShape::* action) const {
+    return std::any_of(context_.server.publications.begin(), context_.server.publications.end(),
+                       [&](const auto& each) { return each.name == publication.name && each.*action; });
+  }
+
   void check_actions() {
     struct Action {
       std::string_view name;
@@ -131,19 +144,38 @@ class TableJudge {
                                          {"truncate", &PublicationShape::truncates}};
     std::string missing;
     for (const Action& action : actions) {
-      const bool published =
-          std::any_of(context_.server.publications.begin(), context_.server.publications.end(), [&](const auto& each) {
-            return each.*action.published && std::find(facts_.publications.begin(), facts_.publications.end(),
-                                                       each.name) != facts_.publications.end();
-          });
+      const bool published = std::any_of(facts_.publications.begin(), facts_.publications.end(),
+                                         [&](const auto& each) { return publishes(each, action.published); });
       if (published) continue;
       if (!missing.empty()) missing += ", ";
       missing += action.name;
     }
-    if (missing.empty()) return;
-    error({}, "publication " + facts_.publications.front() + " leaves out its " + missing + " operations",
-          "ALTER PUBLICATION " + sql::identifier(facts_.publications.front()) +
+    if (missing.empty()) return check_filters();
+    error({}, "publication " + facts_.publications.front().name + " leaves out its " + missing + " operations",
+          "ALTER PUBLICATION " + sql::identifier(facts_.publications.front().name) +
               " SET (publish = 'insert, update, delete, truncate');");
+  }
+
+  /// An operation passes the filters of only those publications that publish it. Where they are not the same for all,
+  /// the stream would tell of rows that the copy has not, or the reverse.
+  void check_filters() {
+    using Filters = std::set<std::optional<std::string>>;
+    const auto filters_of = [&](bool PublicationShape::* published) {
+      Filters out;
+      for (const sql::PublishedBy& each : facts_.publications)
+        if (published == nullptr || publishes(each, published)) out.insert(each.row_filter);
+      return out.contains(std::nullopt) ? Filters{} : out;
+    };
+    const Filters of_copy = filters_of(nullptr);
+    const auto agrees = [&](bool PublicationShape::* action) { return filters_of(action) == of_copy; };
+    if (agrees(&PublicationShape::inserts) && agrees(&PublicationShape::updates) && agrees(&PublicationShape::deletes))
+      return;
+    std::string remedy;
+    for (const sql::PublishedBy& each : facts_.publications)
+      remedy += (remedy.empty() ? "" : " ") + std::string("ALTER PUBLICATION ") + sql::identifier(each.name) +
+                " SET (publish = 'insert, update, delete, truncate');";
+    error({}, "the publications filter the rows of its inserts, updates and deletes in different ways",
+          std::move(remedy));
   }
 
   void check_rights() {
@@ -196,12 +228,15 @@ class TableJudge {
   }
 
   void check_unpublished(const ColumnShape& column) {
-    const std::string publication = "ALTER PUBLICATION " + sql::identifier(first_publication());
+    const std::string publication = "ALTER PUBLICATION " + sql::identifier(publication_to_alter());
     if (!column.generated) {
       const bool filtered = shape_.row_filter && facts_.publications.size() == 1;
       error(column.name, "the publication's column list leaves it out",
             publication + " DROP TABLE " + table_ + "; " + publication + " ADD TABLE " + std::string{only()} + table_ +
                 (filtered ? " WHERE (" + *shape_.row_filter + ");" : ";"));
+    } else if (column.computed) {
+      error(column.name, "it is a virtual generated column, which PostgreSQL does not publish",
+            "leave it out of the struct, or drop it and add it again as STORED");
     } else if (context_.server.version < 180000) {
       error(column.name, "it is a generated column, which PostgreSQL publishes from version 18 on",
             alter("ALTER COLUMN " + sql::identifier(column.name) + " DROP EXPRESSION"));
@@ -324,7 +359,9 @@ class TableJudge {
     return std::any_of(publications.begin(), publications.end(), [](const auto& each) { return each.all_tables; });
   }
 
-  [[nodiscard]] std::string first_publication() const {
+  [[nodiscard]] std::string publication_to_alter() const {
+    if (!facts_.publications.empty()) return facts_.publications.front().name;
+    if (!facts_.leaf_publication.empty()) return facts_.leaf_publication;
     for (const PublicationShape& each : context_.server.publications)
       if (each.exists) return each.name;
     return context_.server.publications.front().name;

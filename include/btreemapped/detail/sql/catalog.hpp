@@ -123,7 +123,8 @@ SELECT r.n, a.attname, a.attnum, a.atttypid, t.oid, t.typtype, pg_catalog.format
   (a.attgenerated = '' OR pg_catalog.current_setting('server_version_num')::int >= 180000)
     AND COALESCE((SELECT pg_catalog.bool_and(a.attname = ANY (x.attnames)) FROM listed x WHERE x.oid = r.oid), false),
   r.relreplident = 'f' OR EXISTS (SELECT FROM ident i WHERE i.oid = r.oid AND a.attnum = ANY (i.attnums)),
-  pg_catalog.has_column_privilege(r.oid, a.attnum, 'SELECT'), a.attlen = -1 AND a.attstorage <> 'p'
+  pg_catalog.has_column_privilege(r.oid, a.attnum, 'SELECT'), a.attlen = -1 AND a.attstorage <> 'p',
+  a.attgenerated = 'v'
 FROM rel r
 JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN domain d ON d.type = a.atttypid
@@ -163,15 +164,19 @@ inline void add_publication(TableFacts& facts, const Rows& rows, std::size_t row
   TableShape& shape = facts.shape;
   switch (rows.letter(row, 1)) {
     case 'a': facts.published_as = TableName{rows.string(row, 5), rows.string(row, 6)}; return;
-    case 'b': shape.published_by_leaves = true; return;
+    case 'b':
+      shape.published_by_leaves = true;
+      facts.leaf_publication = rows.text(row, 2);
+      return;
     default: break;
   }
   if (!facts.publications.empty() && attnames != rows.text(row, 3)) facts.column_lists_differ = true;
   attnames = rows.text(row, 3);
-  facts.publications.push_back(rows.string(row, 2));
+  facts.publications.push_back({rows.string(row, 2), {}});
   if (rows.is_null(row, 4)) {
     unfiltered = true;
   } else {
+    facts.publications.back().row_filter = rows.string(row, 4);
     std::string filter = "(" + rows.string(row, 4) + ")";
     shape.row_filter = shape.row_filter ? *shape.row_filter + " OR " + filter : std::move(filter);
   }
@@ -228,6 +233,7 @@ inline void add_publication(TableFacts& facts, const Rows& rows, std::size_t row
       column.published = columns.flag(row, 10) && facts.shape.published;
       column.in_identity = columns.flag(row, 11);
       column.selectable = columns.flag(row, 12);
+      column.computed = columns.flag(row, 14);
       if (columns.flag(row, 13)) facts.toastable.push_back(column.name);
     }
 

@@ -11,10 +11,17 @@ inline namespace v0 {
 namespace detail {
 namespace sql {
 
+/// What one publication says of a table.
+struct PublishedBy {
+  std::string name{};
+  std::optional<std::string> row_filter{};
+};
+
 /// A table's shape, and what else the catalog says that decides whether it can be followed.
 struct TableFacts {
   TableShape shape{};                        ///< its oid is 0 if there is no such table
-  std::vector<std::string> publications{};   ///< those of the named ones that publish it under its own name
+  std::vector<PublishedBy> publications{};   ///< those of the named ones that publish it under its own name
+  std::string leaf_publication{};            ///< of the named ones the one that publishes its partitions by their names
   std::optional<TableName> published_as{};   ///< the partitioned table under whose name its rows are published instead
   bool column_lists_differ = false;          ///< from publication to publication, which the server refuses
   bool schema_usable = true;                 ///< the role has USAGE on its schema
