@@ -83,9 +83,13 @@ listed AS MATERIALIZED (
     ARRAY(SELECT a.attname FROM pg_catalog.pg_attribute a
       WHERE a.attrelid = g.relid AND a.attnum > 0 AND NOT a.attisdropped
         AND (g.attrs IS NULL OR a.attnum = ANY (g.attrs))
-      ORDER BY a.attnum) AS attnames
+      ORDER BY a.attnum) AS attnames,
+    -- to the stream of 15 a list of all columns is one like any other where a column is generated or was dropped
+    pg_catalog.current_setting('server_version_num')::int < 160000
+      AND COALESCE(pg_catalog.array_length(g.attrs, 1) = c.relnatts, true) AS no_list
   FROM pg_catalog.pg_publication p
   CROSS JOIN LATERAL pg_catalog.pg_get_publication_tables(p.pubname::text) g
+  JOIN pg_catalog.pg_class c ON c.oid = g.relid
   WHERE p.pubname IN ()sql" + literal_list(publication_names) +
                                R"sql()
     AND g.relid IN (SELECT l.oid FROM line l UNION ALL SELECT t.oid FROM tree t)))sql";
@@ -96,7 +100,7 @@ SELECT r.n, r.oid, r.relkind, r.relreplident, r.relpersistence, pg_catalog.row_s
 FROM rel r)sql";
 
     publications = start + listed + R"sql(
-SELECT r.n, 'o' AS place, x.pubname, x.attnames::text, x.rowfilter, r.nspname, r.relname
+SELECT r.n, 'o' AS place, x.pubname, CASE WHEN x.no_list THEN '' ELSE x.attnames::text END, x.rowfilter, r.nspname, r.relname
 FROM rel r JOIN listed x ON x.oid = r.oid
 UNION ALL
 SELECT l.n, 'a', x.pubname, NULL, NULL, s.nspname, c.relname
