@@ -228,6 +228,22 @@ TEST_CASE("a virtual generated column is never published") {
   CHECK_THAT(problem.remedy, ContainsSubstring("STORED"));
 }
 
+TEST_CASE("a generated column in the replica identity must be published from version 18 on") {
+  ServerShape server = good_server();
+  TableFacts facts = good_table();
+  facts.shape.replica_identity = 'f';
+  facts.shape.columns.push_back(column("d", true));
+  facts.shape.columns[3].generated = true;
+  facts.shape.columns[3].published = false;
+  CHECK(judge_one(server, facts).empty());
+  server.version = 180000;
+  CHECK_THAT(only(judge_one(server, facts)).remedy, ContainsSubstring("publish_generated_columns = stored"));
+  facts.shape.columns[3].computed = true;
+  CHECK_THAT(only(judge_one(server, facts)).remedy, ContainsSubstring("REPLICA IDENTITY DEFAULT"));
+  facts.shape.columns[3].in_identity = false;
+  CHECK(judge_one(server, facts).empty());
+}
+
 TEST_CASE("a table of the system is refused") {
   TableFacts facts = good_table();
   facts.shape.oid = 1259;

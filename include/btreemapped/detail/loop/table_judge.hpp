@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <btreemapped/detail/loop/identity_remedy.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/sql/quote.hpp>
 #include <btreemapped/detail/sql/table_facts.hpp>
@@ -49,6 +50,7 @@ class TableJudge {
     check_rights();
     for (const FieldNeed& need : needs_) check_column(need);
     check_key();
+    check_generated_identity();
     check_leaves();
     check_row_filter();
     return std::move(out_);
@@ -241,8 +243,7 @@ class TableJudge {
       error(column.name, "it is a generated column, which PostgreSQL publishes from version 18 on",
             alter("ALTER COLUMN " + sql::identifier(column.name) + " DROP EXPRESSION"));
     } else {
-      error(column.name, "it is a generated column and not published",
-            publication + " SET (publish_generated_columns = stored);");
+      error(column.name, "it is a generated column and not published", publish_generated());
     }
   }
 
@@ -251,12 +252,6 @@ class TableJudge {
     for (const FieldNeed& need : needs_)
       if (need.key) out.push_back(need.column);
     return out;
-  }
-
-  [[nodiscard]] static bool is_subset(std::span<const std::string> part, std::span<const std::string> whole) {
-    return std::all_of(part.begin(), part.end(), [&](const std::string& each) {
-      return std::find(whole.begin(), whole.end(), each) != whole.end();
-    });
   }
 
   /// Each key must hold one row, and the stream must say which row it speaks of: some unique index covers nothing but
@@ -295,10 +290,10 @@ class TableJudge {
       error({},
             "the unique constraint on its key columns is deferrable, so that two rows may share a key for a while; "
             "only their whole old rows tell them apart",
-            set_identity("FULL"));
+            identity_sql(facts_, "FULL"));
       return;
     }
-    check_identity(key, fitting_identity(key));
+    check_identity(key, fitting_identity(shape_, key));
   }
 
   /// An update that moves a key, and every delete, must carry the old key.
@@ -313,7 +308,30 @@ class TableJudge {
           none ? "it has no replica identity, so updates and deletes do not say which row they mean"
                : "its replica identity does not carry the key column " + missing +
                      ", so updates and deletes do not say which row they mean",
-          set_identity(remedy));
+          identity_sql(facts_, remedy));
+  }
+
+  /// From version 18 on the server refuses updates of such a table as soon as it is published.
+  void check_generated_identity() {
+    if (context_.server.version < 180000) return;
+    std::vector<std::string> names;
+    bool computed = false;
+    for (const ColumnShape& column : shape_.columns) {
+      if (!column.in_identity || !column.generated || column.published) continue;
+      names.push_back(column.name);
+      computed = computed || column.computed;
+    }
+    if (names.empty()) return;
+    error({},
+          "its replica identity holds generated columns that are not published (" + names_of(names) +
+              "), so the server refuses its updates and deletes",
+          computed || !shape_.published ? identity_sql(facts_, fitting_identity(shape_, key_columns()))
+                                        : publish_generated());
+  }
+
+  [[nodiscard]] std::string publish_generated() const {
+    return "ALTER PUBLICATION " + sql::identifier(publication_to_alter()) +
+           " SET (publish_generated_columns = stored);";
   }
 
   void check_leaves() {
@@ -321,25 +339,6 @@ class TableJudge {
       error({}, "the replica identity of its partition " + to_string(leaf) + " carries less than the table's own",
             "ALTER TABLE " + sql::identifier(leaf) + " REPLICA IDENTITY FULL;");
     }
-  }
-
-  /// Partitions do not follow when their table's identity is changed.
-  [[nodiscard]] std::string set_identity(const std::string& identity) const {
-    std::string sql = alter("REPLICA IDENTITY " + identity);
-    for (const TableName& leaf : facts_.leaves) {
-      if (identity == "FULL") sql += " ALTER TABLE " + sql::identifier(leaf) + " REPLICA IDENTITY FULL;";
-    }
-    return sql;
-  }
-
-  [[nodiscard]] std::string fitting_identity(std::span<const std::string> key) const {
-    const UniqueIndexShape* best = nullptr;
-    for (const UniqueIndexShape& index : shape_.unique_indexes) {
-      if (!index.immediate || !index.all_not_null || !is_subset(key, index.columns)) continue;
-      if (best == nullptr || index.primary) best = &index;
-    }
-    if (best == nullptr || shape_.kind == 'p') return best != nullptr && best->primary ? "DEFAULT" : "FULL";
-    return best->primary ? "DEFAULT" : "USING INDEX " + sql::identifier(best->name);
   }
 
   /// A row that an update moves into the filter arrives as an insert, without long values that the update left alone.
