@@ -1,8 +1,13 @@
 #pragma once
 
+#include <btreemapped/bit_string.hpp>
 #include <btreemapped/codec.hpp>
 #include <btreemapped/error.hpp>
+#include <btreemapped/inet.hpp>
+#include <btreemapped/interval.hpp>
 #include <btreemapped/lsn.hpp>
+#include <btreemapped/macaddr.hpp>
+#include <btreemapped/money.hpp>
 #include <btreemapped/numeric.hpp>
 #include <btreemapped/options.hpp>
 #include <btreemapped/range.hpp>
@@ -11,5 +16,7 @@
 #include <btreemapped/row.hpp>
 #include <btreemapped/state.hpp>
 #include <btreemapped/status.hpp>
+#include <btreemapped/time_of_day.hpp>
+#include <btreemapped/timestamp.hpp>
 #include <btreemapped/uuid.hpp>
 #include <btreemapped/version.hpp>

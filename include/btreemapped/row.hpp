@@ -11,11 +11,18 @@
 #include <utility>
 
 #include <btreemapped/codec.hpp>
+#include <btreemapped/codec/bit_string.hpp>
 #include <btreemapped/codec/bytea.hpp>
 #include <btreemapped/codec/chrono.hpp>
+#include <btreemapped/codec/inet.hpp>
+#include <btreemapped/codec/interval.hpp>
+#include <btreemapped/codec/lsn.hpp>
+#include <btreemapped/codec/macaddr.hpp>
+#include <btreemapped/codec/money.hpp>
 #include <btreemapped/codec/numeric.hpp>
 #include <btreemapped/codec/scalar.hpp>
 #include <btreemapped/codec/text.hpp>
+#include <btreemapped/codec/time_of_day.hpp>
 #include <btreemapped/codec/uuid.hpp>
 #include <btreemapped/detail/key_less.hpp>
 #include <btreemapped/detail/reflect.hpp>

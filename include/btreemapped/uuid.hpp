@@ -37,14 +37,11 @@ struct Uuid {
 
 /// The form that PostgreSQL prints.
 [[nodiscard]] inline std::string to_string(const Uuid& uuid) {
-  constexpr std::string_view digits = "0123456789abcdef";
   std::string text;
   text.reserve(36);
   for (std::size_t i = 0; i < uuid.bytes.size(); ++i) {
     if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
-    const auto byte = std::to_integer<unsigned>(uuid.bytes[i]);
-    text += digits[byte >> 4U];
-    text += digits[byte & 0xFU];
+    detail::append_hex(text, uuid.bytes[i]);
   }
   return text;
 }

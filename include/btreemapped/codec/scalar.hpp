@@ -9,6 +9,7 @@
 
 #include <btreemapped/codec.hpp>
 #include <btreemapped/detail/codec/builtin_oid.hpp>
+#include <btreemapped/detail/codec/decimal.hpp>
 #include <btreemapped/detail/codec/integer.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
@@ -20,8 +21,6 @@ namespace detail {
 /// The integers that some column type fits without loss; PostgreSQL has no unsigned 16-bit type.
 template <class T>
 concept column_integer = integer<T> && (std::is_signed_v<T> || sizeof(T) >= 4);
-
-[[nodiscard]] constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 /// Reads the whole text as a decimal integer.
 template <integer T>
@@ -101,25 +100,33 @@ struct codec<T> {
   [[nodiscard]] static Errc decode(std::string_view text, T& out) noexcept { return detail::parse_integer(text, out); }
 };
 
-/// real
+/// real, and smallint, all of which a float holds
 template <>
 struct codec<float> {
-  static constexpr std::string_view sql_name = "real";
+  static constexpr std::string_view sql_name = "real or smallint";
 
-  [[nodiscard]] static bool accepts(const SqlType& type) noexcept { return type.base == detail::float4_oid; }
+  [[nodiscard]] static bool accepts(const SqlType& type) noexcept {
+    return type.base == detail::float4_oid || type.base == detail::int2_oid;
+  }
 
   [[nodiscard]] static Errc decode(std::string_view text, float& out) noexcept {
     return detail::parse_floating(text, out);
   }
 };
 
-/// double precision and real
+/// double precision and real, and integer and smallint, all of which a double holds
 template <>
 struct codec<double> {
-  static constexpr std::string_view sql_name = "double precision or real";
+  static constexpr std::string_view sql_name = "double precision, real, integer or smallint";
 
   [[nodiscard]] static bool accepts(const SqlType& type) noexcept {
-    return type.base == detail::float8_oid || type.base == detail::float4_oid;
+    switch (type.base) {
+      case detail::float8_oid:
+      case detail::float4_oid:
+      case detail::int4_oid:
+      case detail::int2_oid: return true;
+      default: return false;
+    }
   }
 
   [[nodiscard]] static Errc decode(std::string_view text, double& out) noexcept {

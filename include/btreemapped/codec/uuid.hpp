@@ -1,10 +1,10 @@
 #pragma once
 
-#include <optional>
 #include <string_view>
 
 #include <btreemapped/codec.hpp>
 #include <btreemapped/detail/codec/builtin_oid.hpp>
+#include <btreemapped/detail/codec/parsed.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/uuid.hpp>
@@ -20,10 +20,7 @@ struct codec<Uuid> {
   [[nodiscard]] static bool accepts(const SqlType& type) noexcept { return type.base == detail::uuid_oid; }
 
   [[nodiscard]] static Errc decode(std::string_view text, Uuid& out) noexcept {
-    const std::optional<Uuid> parsed = Uuid::parse(text);
-    if (!parsed) return Errc::invalid_text;
-    out = *parsed;
-    return Errc::ok;
+    return detail::decode_parsed(text, out);
   }
 };
 

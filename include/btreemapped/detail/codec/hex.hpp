@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace btreemapped {
@@ -38,6 +39,14 @@ inline constexpr std::array<std::uint8_t, 256> hex_values = [] {
     out[i] = static_cast<std::byte>(((high << 4U) | low) & 0xFFU);
   }
   return (seen & not_hex) == 0;
+}
+
+/// Appends the two digits of a byte.
+inline void append_hex(std::string& out, std::byte byte) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  const auto value = std::to_integer<unsigned>(byte);
+  out += digits[value >> 4U];
+  out += digits[value & 0xFU];
 }
 
 }  // namespace detail

@@ -9,6 +9,8 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
+inline constexpr std::int64_t from_march_of_year_0_to_1970 = 719'468;
+
 /// Days from 1970-01-01 in the proleptic Gregorian calendar, for any year that 32 bits hold (0 is 1 BC): std::chrono's
 /// own calendar ends at the year 32767, PostgreSQL's at 5874897.
 [[nodiscard]] constexpr std::int64_t days_from_civil(std::int64_t year, int month, int day) noexcept {
@@ -18,8 +20,27 @@ namespace detail {
   const std::int64_t year_of_era = shifted - era * 400;
   const std::int64_t day_of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
   const std::int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-  constexpr std::int64_t from_march_of_year_0_to_1970 = 719'468;
   return era * 146'097 + day_of_era - from_march_of_year_0_to_1970;
+}
+
+/// A day of that calendar.
+struct CivilDate {
+  std::int64_t year = 0;  ///< 0 is 1 BC
+  int month = 0;
+  int day = 0;
+};
+
+/// The other way round.
+[[nodiscard]] constexpr CivilDate civil_from_days(std::int64_t days) noexcept {
+  const std::int64_t shifted = days + from_march_of_year_0_to_1970;
+  const std::int64_t era = (shifted >= 0 ? shifted : shifted - 146'096) / 146'097;
+  const std::int64_t day_of_era = shifted - era * 146'097;
+  const std::int64_t year_of_era = (day_of_era - day_of_era / 1'460 + day_of_era / 36'524 - day_of_era / 146'096) / 365;
+  const std::int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const std::int64_t shifted_month = (5 * day_of_year + 2) / 153;
+  const int day = static_cast<int>(day_of_year - (153 * shifted_month + 2) / 5 + 1);
+  const int month = static_cast<int>(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
+  return {year_of_era + era * 400 + (month <= 2 ? 1 : 0), month, day};
 }
 
 [[nodiscard]] constexpr int days_in_month(std::int64_t year, int month) noexcept {
@@ -71,6 +92,11 @@ class IsoReader {
     if (west) offset_ = -offset_;
   }
 
+  /// The end of the text, where there is no date.
+  constexpr void end() noexcept {
+    if (!rest_.empty()) fail();
+  }
+
   /// [ BC] and the end of the text.
   constexpr void era() noexcept {
     before_christ_ = rest_ == " BC";
@@ -90,6 +116,9 @@ class IsoReader {
   /// Seconds since 1970-01-01, in UTC if there was an offset; micros() are to be added.
   [[nodiscard]] constexpr std::int64_t seconds() const noexcept { return days() * 86'400 + second_of_day_ - offset_; }
   [[nodiscard]] constexpr int micros() const noexcept { return micros_; }
+  [[nodiscard]] constexpr int second_of_day() const noexcept { return second_of_day_; }
+  /// Seconds east of UTC.
+  [[nodiscard]] constexpr int offset_seconds() const noexcept { return offset_; }
 
  private:
   constexpr void fail() noexcept { ok_ = false; }

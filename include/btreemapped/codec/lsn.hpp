@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string_view>
+
+#include <btreemapped/codec.hpp>
+#include <btreemapped/detail/codec/builtin_oid.hpp>
+#include <btreemapped/detail/codec/parsed.hpp>
+#include <btreemapped/detail/shape.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+
+/// pg_lsn
+template <>
+struct codec<Lsn> {
+  static constexpr std::string_view sql_name = "pg_lsn";
+
+  [[nodiscard]] static bool accepts(const SqlType& type) noexcept { return type.base == detail::pg_lsn_oid; }
+
+  [[nodiscard]] static Errc decode(std::string_view text, Lsn& out) noexcept {
+    return detail::decode_parsed(text, out);
+  }
+};
+
+}  // namespace v0
+}  // namespace btreemapped
