@@ -1,3 +1,4 @@
+#include <cstdint>
 #include <string>
 
 #include <catch2/catch_test_macros.hpp>
@@ -44,8 +45,12 @@ TEST_CASE("numerics that are equal but printed with another scale are not the sa
   CHECK(btreemapped::detail::same_value(decode<Numeric>("NaN").value, decode<Numeric>("NaN").value));
 }
 
-TEST_CASE("a numeric field accepts numeric and domains over it", "[unit][codec]") {
-  CHECK(btreemapped::codec<Numeric>::accepts(builtin(1700)));
+TEST_CASE("a numeric field accepts numeric, the integers and domains over them", "[unit][codec]") {
+  for (const btreemapped::Oid oid : {1700U, 20U, 21U, 23U, 26U}) {
+    CAPTURE(oid);
+    CHECK(btreemapped::codec<Numeric>::accepts(builtin(oid)));
+  }
+  CHECK_FALSE(btreemapped::codec<Numeric>::accepts(builtin(700)));
   CHECK(btreemapped::codec<Numeric>::accepts(domain_over(1700)));
   CHECK_FALSE(btreemapped::codec<Numeric>::accepts(builtin(701)));
   CHECK_FALSE(btreemapped::codec<Numeric>::accepts(decode_test::user_type("numeric")));
@@ -53,4 +58,9 @@ TEST_CASE("a numeric field accepts numeric and domains over it", "[unit][codec]"
 
 TEST_CASE("a bad text for a numeric is refused", "[unit][codec]") {
   CHECK(error_of<Numeric>("1e3") == Errc::invalid_text);
+}
+
+TEST_CASE("an integer in a numeric field has scale 0", "[unit][codec]") {
+  CHECK(decode<Numeric>("-9223372036854775808").value == Numeric{INT64_MIN});
+  CHECK(decode<Numeric>("4294967295").value.scale() == 0);
 }

@@ -195,9 +195,14 @@ TEST_CASE("a user's type that is called int4 is not an integer", "[unit][codec]"
   CHECK_FALSE(btreemapped::codec<double>::accepts(user_type("float8")));
 }
 
-TEST_CASE("a float field accepts no wider column type", "[unit][codec]") {
+TEST_CASE("a float field accepts the column types that it holds without loss", "[unit][codec]") {
   CHECK(accepts<float>(float4_oid));
+  CHECK(accepts<float>(int2_oid));
+  CHECK_FALSE(accepts<float>(int4_oid));
   CHECK_FALSE(accepts<float>(float8_oid));
+  CHECK(accepts<double>(int2_oid));
+  CHECK(accepts<double>(int4_oid));
+  CHECK_FALSE(accepts<double>(int8_oid));
   CHECK(accepts<double>(float8_oid));
   CHECK(accepts<double>(float4_oid));
   CHECK_FALSE(accepts<double>(numeric_oid));
@@ -230,6 +235,19 @@ TEST_CASE("float4 in a double is the value that the server casts it to", "[unit]
     CHECK(btreemapped::codec<double>::decode(text, builtin(float4_oid), value) == Errc::ok);
     CHECK(std::bit_cast<std::uint64_t>(value) == widened_bits);
   }
+}
+
+TEST_CASE("integers in a float or double are the integers to their limits", "[unit][codec]") {
+  float narrow = 0;
+  CHECK(btreemapped::detail::decode_text("-32768", builtin(int2_oid), narrow) == Errc::ok);
+  CHECK(narrow == -32768.0F);
+  CHECK(btreemapped::detail::decode_text("32767", builtin(int2_oid), narrow) == Errc::ok);
+  CHECK(narrow == 32767.0F);
+  double wide = 0;
+  CHECK(btreemapped::detail::decode_text("-2147483648", builtin(int4_oid), wide) == Errc::ok);
+  CHECK(wide == -2147483648.0);
+  CHECK(btreemapped::detail::decode_text("2147483647", builtin(int4_oid), wide) == Errc::ok);
+  CHECK(wide == 2147483647.0);
 }
 
 TEST_CASE("a domain over float4 widens like float4", "[unit][codec]") {
