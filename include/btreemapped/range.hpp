@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -53,9 +54,17 @@ inline constexpr bool is_lasting_text_v =
     (std::is_pointer_v<std::decay_t<T>> && std::is_convertible_v<T, std::string_view>) ||
     (std::is_lvalue_reference_v<T> && is_string_v<std::remove_cvref_t<T>>);
 
-/// How a bound is kept: lasting text is viewed, all else is copied, or moved as a temporary std::string is.
+/// A named value that is not cheap to copy.
 template <class T>
-using bound_t = std::conditional_t<is_lasting_text_v<T>, std::string_view, std::decay_t<T>>;
+inline constexpr bool is_lasting_value_v = std::is_lvalue_reference_v<T> && std::is_class_v<std::remove_cvref_t<T>> &&
+                                           !std::is_trivially_copyable_v<std::remove_cvref_t<T>>;
+
+/// How a bound is kept: lasting text is viewed and a lasting value referred to, all else is copied, or moved as a
+/// temporary std::string is.
+template <class T>
+using bound_t = std::conditional_t<
+    is_lasting_text_v<T>, std::string_view,
+    std::conditional_t<is_lasting_value_v<T>, std::reference_wrapper<const std::remove_cvref_t<T>>, std::decay_t<T>>>;
 
 template <class T>
 [[nodiscard]] constexpr Inclusive<bound_t<T>> inclusive(T&& value) {
@@ -70,7 +79,8 @@ template <class T>
 }  // namespace detail
 
 /// lower <= value < upper.
-/// Lifetime: literals, views and named strings are viewed, a temporary std::string is owned.
+/// Lifetime: literals, views and named strings are viewed, and other named values that are not cheap to copy are
+/// referred to; temporaries are owned.
 template <class Lower, class Upper>
 [[nodiscard]] constexpr auto half_open(Lower&& lower, Upper&& upper) {
   return Range{detail::inclusive(std::forward<Lower>(lower)), detail::exclusive(std::forward<Upper>(upper))};

@@ -12,9 +12,17 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <btreemapped/bit_string.hpp>
 #include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/inet.hpp>
+#include <btreemapped/interval.hpp>
+#include <btreemapped/macaddr.hpp>
+#include <btreemapped/money.hpp>
 #include <btreemapped/numeric.hpp>
 #include <btreemapped/range.hpp>
+#include <btreemapped/row.hpp>
+#include <btreemapped/time_of_day.hpp>
+#include <btreemapped/timestamp.hpp>
 #include <btreemapped/uuid.hpp>
 
 #include <support/memory_table.hpp>
@@ -271,9 +279,40 @@ TEST_CASE("keys that are neither text nor number are looked up without a copy", 
           found = replica.contains(digest, amount, id, 1.5);
           replica.for_range2(digest, amount, [&](const Odd&) { ++rows; });
           replica.for_range3(digest, amount, all, [&](const Odd&) { ++rows; });
+          replica.for_range1(closed(digest, digest), [&](const Odd&) { ++rows; });
+          replica.for_range2(digest, at_least(amount), [&](const Odd&) { ++rows; });
         }) == 0);
   CHECK(found);
-  CHECK(rows == 2);
+  CHECK(rows == 4);
+}
+
+TEST_CASE("a value is decoded without memory but its own", "[allocations]") {
+  const auto decoding = [](auto value, std::string_view text) {
+    Errc result = Errc::invalid_text;
+    const std::size_t count = allocations_of([&] { result = codec<decltype(value)>::decode(text, value); });
+    CHECK(result == Errc::ok);
+    return count;
+  };
+  CHECK(decoding(bool{}, "t") == 0);
+  CHECK(decoding(std::int64_t{}, "-9223372036854775808") == 0);
+  CHECK(decoding(double{}, "1.7976931348623157e+308") == 0);
+  CHECK(decoding(Uuid{}, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11") == 0);
+  CHECK(decoding(Money{}, "-$92,233,720,368,547,758.08") == 0);
+  CHECK(decoding(Lsn{}, "16/B374D848") == 0);
+  CHECK(decoding(Inet{}, "1111:2222:3333:4444:5555:6666:7777:8888/127") == 0);
+  CHECK(decoding(Cidr{}, "2001:db8::/32") == 0);
+  CHECK(decoding(Macaddr{}, "08:00:2b:01:02:03") == 0);
+  CHECK(decoding(Macaddr8{}, "08:00:2b:01:02:03:04:05") == 0);
+  CHECK(decoding(TimeOfDay{}, "23:59:59.999999") == 0);
+  CHECK(decoding(TimeTz{}, "23:59:59.999999-15:59:59") == 0);
+  CHECK(decoding(Interval{}, "178956970 years 7 mons -2147483647 days +2562047788:00:54.775807") == 0);
+  CHECK(decoding(std::chrono::sys_days{}, "5874897-12-31") == 0);
+  CHECK(decoding(TimestampTz{}, "294276-12-31 23:59:59.999999+00") == 0);
+  CHECK(decoding(Timestamp{}, "4714-11-24 00:00:00 BC") == 0);
+  CHECK(decoding(Numeric{}, "123456789012345678901234567890.123456789") == 1);
+  CHECK(decoding(BitString{}, std::string(1000, '1')) == 1);
+  CHECK(decoding(std::string{}, long_name) == 1);
+  CHECK(decoding(std::vector<std::byte>{}, "\\x00010203040506070809") == 1);
 }
 
 TEST_CASE("to make a commit visible allocates nothing, so nothing can end it half-way", "[allocations]") {

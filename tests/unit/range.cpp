@@ -1,5 +1,6 @@
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory_resource>
 #include <string>
 #include <string_view>
@@ -286,6 +287,16 @@ TEST_CASE("a range over a user's type that looks like text keeps the type", "[ra
   std::vector<int> places;
   table.replica().for_range1(open_closed(from, Plate{"c"}), [&](const Parked& car) { places.push_back(car.place); });
   CHECK(places == std::vector{2, 3});
+}
+
+TEST_CASE("a named value that is not cheap to copy is referred to by a bound, a temporary one is owned", "[range]") {
+  const Plate from{"a"};
+  const auto range = open_closed(from, Plate{"c"});
+  static_assert(std::is_same_v<decltype(range.lower), Exclusive<std::reference_wrapper<const Plate>>>);
+  static_assert(std::is_same_v<decltype(range.upper), Inclusive<Plate>>);
+  CHECK(&range.lower.value.get() == &from);
+  const std::chrono::sys_days day{};
+  static_assert(std::is_same_v<decltype(at_least(day).lower), Inclusive<std::chrono::sys_days>>);
 }
 
 TEST_CASE("a callback that returns false stops the walk, one that returns void does not", "[range]") {

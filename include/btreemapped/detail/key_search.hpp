@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -26,14 +27,26 @@ struct bound_value<Exclusive<Value>> {
   using type = Value;
 };
 
+/// A bound's value, or what it refers to.
+template <class Value>
+[[nodiscard]] constexpr const Value& referred(const Value& value) noexcept {
+  return value;
+}
+template <class Value>
+[[nodiscard]] constexpr const Value& referred(const std::reference_wrapper<const Value>& value) noexcept {
+  return value.get();
+}
+template <class Value>
+using referred_t = std::remove_cvref_t<decltype(referred(std::declval<const Value&>()))>;
+
 template <class Bound, class Field>
 inline constexpr bool is_bound_for_v = false;
 template <class Field>
 inline constexpr bool is_bound_for_v<Unbounded, Field> = true;
 template <class Value, class Field>
-inline constexpr bool is_bound_for_v<Inclusive<Value>, Field> = probe_for<Value, Field>;
+inline constexpr bool is_bound_for_v<Inclusive<Value>, Field> = probe_for<referred_t<Value>, Field>;
 template <class Value, class Field>
-inline constexpr bool is_bound_for_v<Exclusive<Value>, Field> = probe_for<Value, Field>;
+inline constexpr bool is_bound_for_v<Exclusive<Value>, Field> = probe_for<referred_t<Value>, Field>;
 
 template <class T, class Field>
 inline constexpr bool is_range_for_v = false;
@@ -64,7 +77,7 @@ struct Edge {
 template <class Field, class Bound>
 [[nodiscard]] constexpr bool to_edge(const Bound& bound, Fit harmless, Edge<Field>& edge) {
   if constexpr (!std::is_same_v<Bound, Unbounded>) {
-    const Fit fit = convert_probe<Field>(bound.value, edge.value);
+    const Fit fit = convert_probe<Field>(referred(bound.value), edge.value);
     if (fit != Fit::inside) return fit == harmless;
     constexpr bool inclusive = std::is_same_v<Bound, Inclusive<typename bound_value<Bound>::type>>;
     edge.kind = inclusive ? Edge<Field>::Kind::inclusive : Edge<Field>::Kind::exclusive;
