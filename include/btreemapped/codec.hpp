@@ -17,8 +17,8 @@ inline namespace v0 {
 /// How the text that PostgreSQL prints for a column becomes a T. Specialise it for a type of your own:
 ///
 ///     template <>
-///     struct btreemapped::codec<Money> {
-///       static Errc decode(std::string_view text, Money& out);
+///     struct btreemapped::codec<Color> {
+///       static Errc decode(std::string_view text, Color& out);
 ///     };
 ///
 /// `decode` is all that is required. It answers Errc::ok only for a faithful value, and otherwise what is wrong
@@ -26,11 +26,14 @@ inline namespace v0 {
 /// It never sees NULL, which is what std::optional<T> is for. These may be added:
 ///
 ///     static bool accepts(const SqlType& type);                   // which column types fit; absent: every type
-///     static constexpr std::string_view sql_name = "money";       // those types, for messages
-///     static bool same(const Money& a, const Money& b);           // no difference worth publishing; absent: bitwise
+///     static constexpr std::string_view sql_name = "color";       // those types, for messages
+///     static bool same(const Color& a, const Color& b);           // no difference worth publishing; absent: bitwise
 ///                                                                 // for float and double, else ==
-///     static Errc decode(std::string_view text, const SqlType& type, Money& out);  // called instead, if the meaning
+///     static Errc decode(std::string_view text, const SqlType& type, Color& out);  // called instead, if the meaning
 ///                                                                                  // of the text depends on the type
+///
+/// Inside the specialisation a name means this library's type before yours: if you have a Money of your own, write
+/// ::Money there.
 ///
 /// Throws: nothing but std::bad_alloc.
 template <class T>
@@ -80,6 +83,19 @@ concept names_its_types = requires {
   { codec<T>::sql_name } -> std::convertible_to<std::string_view>;
 };
 
+/// Stands for an argument of any type.
+struct AnyArgument {
+  template <class T>
+  operator T() const;  // NOLINT(google-explicit-constructor): to be converted is all that it is for
+};
+
+// A decode that changes a copy would leave every row with a default value, and one that asks for the type in another
+// way would never be told it.
+template <class T>
+concept well_formed_decode = !requires(std::string_view text, T&& out) {
+  codec<T>::decode(text, static_cast<T&&>(out));
+} && (decodes_by_type<T> || !requires(std::string_view text, T& out) { codec<T>::decode(text, AnyArgument{}, out); });
+
 // A member of the right name that cannot be called as documented would silently count as absent: accepts(Oid) would
 // let every type in. So a name that is there must also fit.
 template <class T>
@@ -97,6 +113,10 @@ concept decodable =
 
 namespace detail {
 
+/// False for a type whose operator< is no order.
+template <class T>
+inline constexpr bool can_be_key_v = true;
+
 /// A type that a field of a row may have: a decodable type, or std::optional of one where the column may be NULL.
 template <class Field>
 concept field = !std::is_const_v<Field> && !std::is_volatile_v<Field> && decodable<value_type_t<Field>>;
@@ -106,6 +126,10 @@ template <decodable T>
   static_assert(well_formed_options<T>,
                 "btreemapped: accepts, same or sql_name of this codec is not declared as the comment of "
                 "btreemapped::codec says");
+  static_assert(
+      well_formed_decode<T>,
+      "btreemapped: decode of this codec must be `static Errc decode(std::string_view text, T& out)`, or with "
+      "`const SqlType& type` between the two");
   if constexpr (decodes_by_type<T>) {
     return codec<T>::decode(text, type, out);
   } else {

@@ -1,6 +1,8 @@
 // What users and the rest of the library build on. A change here breaks other people's codecs.
 #include <any>
 #include <chrono>
+#include <compare>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,30 +12,34 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <btreemapped/bit_string.hpp>
 #include <btreemapped/codec.hpp>
-#include <btreemapped/codec/bytea.hpp>
-#include <btreemapped/codec/chrono.hpp>
-#include <btreemapped/codec/numeric.hpp>
-#include <btreemapped/codec/scalar.hpp>
-#include <btreemapped/codec/text.hpp>
-#include <btreemapped/codec/uuid.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/wire/message.hpp>
 #include <btreemapped/error.hpp>
+#include <btreemapped/inet.hpp>
+#include <btreemapped/interval.hpp>
+#include <btreemapped/lsn.hpp>
+#include <btreemapped/macaddr.hpp>
+#include <btreemapped/money.hpp>
 #include <btreemapped/numeric.hpp>
+#include <btreemapped/row.hpp>
+#include <btreemapped/time_of_day.hpp>
+#include <btreemapped/timestamp.hpp>
 #include <btreemapped/uuid.hpp>
 
 #include "decode.hpp"
 
 namespace {
 
-struct Money {
+struct Price {
   std::int64_t cents = 0;
-  friend bool operator==(const Money&, const Money&) = default;
+  friend bool operator==(const Price&, const Price&) = default;
 };
 
 enum class Color { red, green };
@@ -45,6 +51,11 @@ struct Folded {
 
 struct WrongAccepts {};
 struct WrongSame {};
+struct WrongName {};
+struct ByValue {};
+struct ByConstReference {};
+struct ByOid {};
+struct ByTypeAlone {};
 struct WrongResult {};
 struct NotDefault {
   explicit NotDefault(int) {}
@@ -55,8 +66,8 @@ struct NoCodec {};
 
 // The user's own codec in ten lines, with the one required function.
 template <>
-struct btreemapped::codec<Money> {
-  static Errc decode(std::string_view text, Money& out) {
+struct btreemapped::codec<Price> {
+  static Errc decode(std::string_view text, Price& out) {
     if (!text.starts_with('$')) return Errc::invalid_text;
     Numeric amount;
     if (const Errc error = codec<Numeric>::decode(text.substr(1), amount); error != Errc::ok) return error;
@@ -102,6 +113,28 @@ struct btreemapped::codec<WrongSame> {
   static Errc decode(std::string_view, WrongSame&) { return Errc::ok; }
 };
 template <>
+struct btreemapped::codec<WrongName> {
+  static constexpr int sql_name = 7;
+  static Errc decode(std::string_view, WrongName&) { return Errc::ok; }
+};
+template <>
+struct btreemapped::codec<ByValue> {
+  static Errc decode(std::string_view, ByValue) { return Errc::ok; }
+};
+template <>
+struct btreemapped::codec<ByConstReference> {
+  static Errc decode(std::string_view, const ByConstReference&) { return Errc::ok; }
+};
+template <>
+struct btreemapped::codec<ByOid> {
+  static Errc decode(std::string_view, ByOid&) { return Errc::ok; }
+  static Errc decode(std::string_view, Oid, ByOid&) { return Errc::ok; }
+};
+template <>
+struct btreemapped::codec<ByTypeAlone> {
+  static Errc decode(std::string_view, const SqlType&, ByTypeAlone&) { return Errc::ok; }
+};
+template <>
 struct btreemapped::codec<WrongResult> {
   static bool decode(std::string_view, WrongResult&) { return true; }
 };
@@ -123,6 +156,7 @@ using btreemapped::detail::expected_type;
 using btreemapped::detail::field;
 using btreemapped::detail::is_optional_v;
 using btreemapped::detail::same_value;
+using btreemapped::detail::well_formed_decode;
 using btreemapped::detail::well_formed_options;
 using btreemapped::detail::wire::Cell;
 
@@ -136,7 +170,12 @@ static_assert(decodable<Uuid> && decodable<Numeric>);
 static_assert(decodable<std::chrono::sys_days>);
 static_assert(decodable<std::chrono::local_time<std::chrono::microseconds>>);
 static_assert(decodable<std::chrono::sys_time<std::chrono::microseconds>>);
-static_assert(decodable<Money> && decodable<Color> && decodable<Folded>);
+static_assert(decodable<btreemapped::Timestamp> && decodable<btreemapped::TimestampTz>);
+static_assert(decodable<btreemapped::TimeOfDay> && decodable<btreemapped::TimeTz> && decodable<btreemapped::Interval>);
+static_assert(decodable<btreemapped::Money> && decodable<btreemapped::BitString> && decodable<btreemapped::Lsn>);
+static_assert(decodable<btreemapped::Inet> && decodable<btreemapped::Cidr>);
+static_assert(decodable<btreemapped::Macaddr> && decodable<btreemapped::Macaddr8>);
+static_assert(decodable<Price> && decodable<Color> && decodable<Folded>);
 
 // Views and pointers would dangle.
 static_assert(!decodable<std::string_view> && !decodable<std::span<const std::byte>>);
@@ -149,7 +188,9 @@ static_assert(!decodable<char> && !decodable<signed char> && !decodable<unsigned
 static_assert(!decodable<wchar_t> && !decodable<char8_t> && !decodable<char16_t> && !decodable<char32_t>);
 static_assert(!decodable<std::uint16_t> && !decodable<long double>);
 
-// A clock too coarse or too narrow for the column.
+// A clock too coarse or too narrow for the column, and lengths of time, which no column is alone.
+static_assert(!decodable<std::chrono::microseconds> && !decodable<std::chrono::hh_mm_ss<std::chrono::microseconds>>);
+static_assert(!decodable<std::chrono::local_seconds> && !decodable<std::chrono::sys_time<std::chrono::milliseconds>>);
 static_assert(!decodable<std::chrono::sys_seconds> && !decodable<std::chrono::sys_time<std::chrono::nanoseconds>>);
 
 static_assert(!decodable<NoCodec> && !decodable<NotDefault> && !decodable<WrongResult>);
@@ -157,7 +198,7 @@ static_assert(!decodable<std::any> && !decodable<std::map<int, int>> && !decodab
 
 // NULL is not a value.
 static_assert(!decodable<std::optional<int>>);
-static_assert(field<int> && field<std::optional<int>> && field<std::optional<Money>>);
+static_assert(field<int> && field<std::optional<int>> && field<std::optional<Price>>);
 static_assert(!field<std::optional<std::optional<int>>> && !field<std::optional<NoCodec>> && !field<NoCodec>);
 static_assert(!field<const int> && !field<const std::optional<int>> && !field<std::optional<const int>>);
 static_assert(!field<int&> && !field<void>);
@@ -166,10 +207,42 @@ static_assert(is_optional_v<std::optional<int>> && !is_optional_v<int>);
 // A misspelt option would silently count as absent, so using such a codec does not compile.
 static_assert(decodable<WrongAccepts> && !well_formed_options<WrongAccepts>);
 static_assert(decodable<WrongSame> && !well_formed_options<WrongSame>);
-static_assert(well_formed_options<Money> && well_formed_options<Folded> && well_formed_options<int>);
+static_assert(decodable<WrongName> && !well_formed_options<WrongName>);
+static_assert(well_formed_options<Price> && well_formed_options<Folded> && well_formed_options<int>);
 static_assert(well_formed_options<std::string> && well_formed_options<double> && well_formed_options<Numeric>);
 
-static_assert(expected_type<Money>().empty());
+// So does one that would change a copy, or not be told the type that it asks for.
+static_assert(!well_formed_decode<ByValue> && !well_formed_decode<ByConstReference> && !well_formed_decode<ByOid>);
+static_assert(well_formed_decode<Price> && well_formed_decode<Folded> && well_formed_decode<double>);
+static_assert(!decodable<ByTypeAlone>);
+
+// What a specialisation may rely on: these signatures, by these names.
+static_assert(std::is_same_v<decltype(SqlType::oid), btreemapped::Oid> &&
+              std::is_same_v<btreemapped::Oid, std::uint32_t>);
+static_assert(std::is_same_v<decltype(SqlType::base), btreemapped::Oid> &&
+              std::is_same_v<decltype(SqlType::kind), char>);
+static_assert(std::is_same_v<decltype(SqlType::name), std::string>);
+static_assert(
+    std::is_same_v<decltype(&btreemapped::codec<std::string>::decode), Errc (*)(std::string_view, std::string&)>);
+static_assert(Errc{} == Errc::ok && Errc::invalid_text != Errc::out_of_range && Errc::invalid_encoding != Errc::ok);
+
+// Our own values: regular, hashed, and with an order that is PostgreSQL's, so that each may be a key.
+template <class T>
+concept regular_value =
+    std::regular<T> && std::totally_ordered<T> && std::three_way_comparable<T, std::weak_ordering> &&
+    std::is_nothrow_move_constructible_v<T> && requires(const T& value) {
+      { std::hash<T>{}(value) } -> std::same_as<std::size_t>;
+      { to_string(value) } -> std::same_as<std::string>;
+    } && btreemapped::detail::can_be_key_v<T>;
+static_assert(regular_value<Numeric> && regular_value<Uuid> && regular_value<btreemapped::Lsn>);
+static_assert(regular_value<btreemapped::Timestamp> && regular_value<btreemapped::TimestampTz>);
+static_assert(regular_value<btreemapped::TimeOfDay> && regular_value<btreemapped::TimeTz>);
+static_assert(regular_value<btreemapped::Interval> && regular_value<btreemapped::Money>);
+static_assert(regular_value<btreemapped::BitString> && regular_value<btreemapped::Inet>);
+static_assert(regular_value<btreemapped::Cidr> && regular_value<btreemapped::Macaddr>);
+static_assert(regular_value<btreemapped::Macaddr8>);
+
+static_assert(expected_type<Price>().empty());
 static_assert(expected_type<Folded>() == "citext");
 static_assert(expected_type<std::optional<Folded>>() == "citext");
 static_assert(expected_type<short>() == "smallint");
@@ -185,13 +258,13 @@ Cell text(std::string_view content) { return {.kind = Cell::Kind::text, .text = 
 }  // namespace
 
 TEST_CASE("a user's codec needs one function", "[unit][codec]") {
-  Money money;
-  CHECK(decode_field(text("$12.34"), SqlType{}, money) == Errc::ok);
-  CHECK(money.cents == 1234);
-  CHECK(decode_field(text("12.34"), SqlType{}, money) == Errc::invalid_text);
-  CHECK(accepts_type<Money>(decode_test::user_type("anything")));
-  CHECK(same_value(Money{1}, Money{1}));
-  CHECK_FALSE(same_value(Money{1}, Money{2}));
+  Price price;
+  CHECK(decode_field(text("$12.34"), SqlType{}, price) == Errc::ok);
+  CHECK(price.cents == 1234);
+  CHECK(decode_field(text("12.34"), SqlType{}, price) == Errc::invalid_text);
+  CHECK(accepts_type<Price>(decode_test::user_type("anything")));
+  CHECK(same_value(Price{1}, Price{1}));
+  CHECK_FALSE(same_value(Price{1}, Price{2}));
 }
 
 TEST_CASE("the options of a codec are used", "[unit][codec]") {
