@@ -54,6 +54,9 @@ has_libpq() {
   have pkg-config && pkg-config --exists libpq && has_header libpq-fe.h $(pkg-config --cflags libpq)
 }
 has_libpqxx() { has_header pqxx/pqxx; }
+# Two opt-in headers of ours include these.
+has_multiprecision() { has_header boost/multiprecision/cpp_dec_float.hpp; }
+has_nlohmann_json() { has_header nlohmann/json.hpp; }
 has_server() {
   local bindir
   if [ -n "${PG_BINDIR:-}" ]; then
@@ -101,6 +104,8 @@ need has_server postgresql
 # The headers can only be looked for with a compiler; without one all of them are asked for.
 need has_libpq libpq-dev
 need has_libpqxx libpqxx-dev
+need has_multiprecision libboost-dev
+need has_nlohmann_json nlohmann-json3-dev
 if $ci; then
   # Format and findings differ between versions: 19 is what Debian 12 and 13 both have.
   has_llvm19() { "$1-19" --version >/dev/null 2>&1 || "$1" --version 2>/dev/null | grep -q 'version 19\.'; }
@@ -123,7 +128,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   as_root "${install[@]}" >&2
   has_compiler || die "$cxx is not GCC 12 or later or Clang 14 or later; install one and name it by CXX"
   has_cmake || die "cmake is too old: 3.25 or later is needed"
-  { has_libpq && has_libpqxx && has_server; } || die "the packages are installed but their files are not found"
+  { has_libpq && has_libpqxx && has_multiprecision && has_nlohmann_json && has_server; } ||
+    die "the packages are installed but their files are not found"
 fi
 
 # ---- newer packages into the build tree ----------------------------------------------------------------------------

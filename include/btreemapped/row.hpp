@@ -178,6 +178,8 @@ consteval bool check_key_field() {
       is_optional_v<Field> || requires(const Field& a, const Field& b) {
         { a < b } -> std::convertible_to<bool>;
       }, "btreemapped: a key field's type has no operator<");
+  static_assert(can_be_key_v<Field>,
+                "btreemapped: this type cannot be a key, as its operator< is no order that agrees with its equality");
   static_assert(std::is_copy_constructible_v<Field>,
                 "btreemapped: a key field must be copyable, as the map's key is a copy of it");
   return true;

@@ -45,8 +45,8 @@ using Timestamp = std::chrono::time_point<PgLocal, std::chrono::microseconds>;
 
 namespace detail {
 
-/// The ends of PostgreSQL's calendar, in days from 1970-01-01: 4714-11-24 BC, 5874897-12-31 for a date, and 294276-12-31
-/// for a timestamp.
+/// The ends of PostgreSQL's calendar, in days from 1970-01-01: 4714-11-24 BC, 5874897-12-31 for a date, and
+/// 294276-12-31 for a timestamp.
 inline constexpr std::int64_t first_date = days_from_civil(-4713, 11, 24);
 inline constexpr std::int64_t last_date = days_from_civil(5'874'897, 12, 31);
 inline constexpr std::int64_t last_timestamp_date = days_from_civil(294'276, 12, 31);
@@ -138,8 +138,8 @@ template <class To, class From>
   return detail::change_clock<Timestamp>(time, PgClock::epoch);
 }
 
-/// Reads what PostgreSQL prints for a timestamp with time zone, whichever zone ("2024-02-29 12:00:00+05:45", "infinity");
-/// empty for anything else.
+/// Reads what PostgreSQL prints for a timestamp with time zone, whichever zone ("2024-02-29 12:00:00+05:45",
+/// "infinity"); empty for anything else.
 [[nodiscard]] constexpr std::optional<TimestampTz> parse_timestamptz(std::string_view text) noexcept {
   TimestampTz time{};
   return detail::parse_timestamp(text, time) == Errc::ok ? std::optional(time) : std::nullopt;

@@ -75,7 +75,9 @@ for header in $headers; do
     fence "$header" "$included" 'libpq-fe.h' 'btreemapped/detail/pq/*'
     fence "$header" "$included" 'libpq/*' 'btreemapped/detail/pq/*'
     fence "$header" "$included" 'pqxx/*' 'btreemapped/detail/sql/*|btreemapped/pqxx.hpp'
-    fence "$header" "$included" 'boost/*' 'btreemapped/detail/reflect.hpp'
+    fence "$header" "$included" 'boost/multiprecision/*' 'btreemapped/codec/multiprecision.hpp'
+    fence "$header" "$included" 'boost/*' 'btreemapped/detail/reflect.hpp|btreemapped/codec/multiprecision.hpp'
+    fence "$header" "$included" 'nlohmann/*' 'btreemapped/codec/nlohmann_json.hpp'
   done
   # Threads and locks live in the store and in the loop; Interrupt is how the loop wakes room 5.
   if [ "$mine" -ne 4 ] && [ "$mine" -lt 6 ] && [ "$header" != btreemapped/detail/interrupt.hpp ]; then
@@ -94,14 +96,14 @@ for header in $headers; do
   head -n 1 "$header" | grep -q '^#pragma once$' || fail "$header: does not begin with #pragma once"
 done
 
-# Code that only reads rows pays for neither client library.
+# Code that only reads rows pays for neither client library, and nobody for what is opt-in.
 for header in range.hpp row.hpp replica.hpp; do
   [ -e "btreemapped/$header" ] || continue
   if ! pulled=$("$compiler" "$@" -M -x c++ "btreemapped/$header" 2>&1); then
     fail "btreemapped/$header: $pulled"
     continue
   fi
-  for library in libpq-fe.h pqxx/; do
+  for library in libpq-fe.h pqxx/ boost/multiprecision/ nlohmann/; do
     ! grep -qF -e "$library" <<<"$pulled" || fail "btreemapped/$header: pulls in $library"
   done
 done
