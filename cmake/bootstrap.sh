@@ -2,12 +2,13 @@
 # Brings what the build needs: packages by the system's package manager; newer Boost.PFR and Catch2 headers, where the
 # distribution's are too old, into build/deps (packages of the same vendor, from the machine's own mirrors).
 #   cmake/bootstrap.sh         what tests and examples need
-#   cmake/bootstrap.sh --ci    also clang, clang-tidy, clang-format, shellcheck and ccache
+#   cmake/bootstrap.sh --ci    also clang, its sanitizers and libFuzzer, clang-tidy, clang-format, shellcheck and ccache
 # Everything is detected by what is there, so a second call does nothing. CXX names another compiler than g++.
 set -eu
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 deps=$root/build/deps
+script=bootstrap
 cxx=${CXX:-g++}
 ci=false
 for argument in "$@"; do
@@ -20,12 +21,8 @@ for argument in "$@"; do
   esac
 done
 
-say() { echo "bootstrap: $*" >&2; }
-die() {
-  say "$*"
-  exit 1
-}
-have() { command -v "$1" >/dev/null 2>&1; }
+# shellcheck source=cmake/packages.sh
+. "$root/cmake/packages.sh"
 
 # ---- what is there -------------------------------------------------------------------------------------------------
 
@@ -76,19 +73,6 @@ has_catch2() {
 
 # ---- packages of the system ----------------------------------------------------------------------------------------
 
-# as_root COMMAND...: runs it as root; without root and sudo prints it and stops.
-as_root() {
-  if [ "$(id -u)" -eq 0 ]; then
-    "$@"
-  elif have sudo && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
-    sudo "$@"
-  else
-    say "neither root nor sudo; run this as root, then call again:"
-    echo "  $apt_line"
-    exit 1
-  fi
-}
-
 missing=()
 need() {
   local check=$1
@@ -117,72 +101,29 @@ if $ci; then
 fi
 
 if [ ${#missing[@]} -gt 0 ]; then
-  if ! have apt-get; then
-    say "missing: ${missing[*]} (names of Debian's packages)"
-    die "install them with this system's package manager, then call again"
-  fi
-  install=(env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${missing[@]}")
-  apt_line="apt-get update && apt-get install -y --no-install-recommends ${missing[*]}"
-  say "installing ${missing[*]}"
-  as_root apt-get update -q >&2
-  as_root "${install[@]}" >&2
+  install_packages "${missing[@]}"
   has_compiler || die "$cxx is not GCC 12 or later or Clang 14 or later; install one and name it by CXX"
   has_cmake || die "cmake is too old: 3.25 or later is needed"
   { has_libpq && has_libpqxx && has_multiprecision && has_nlohmann_json && has_server; } ||
     die "the packages are installed but their files are not found"
 fi
 
-# ---- newer packages into the build tree ----------------------------------------------------------------------------
+if $ci; then
+  # The Clang that cmake/clang.toolchain.cmake takes. Its sanitizers and libFuzzer come in a package of their own.
+  clang='clang++'
+  if ! have clang++; then clang=$(compgen -c clang++- | sort -V | uniq | head -n 1); fi
+  fuzzes() {
+    local program='extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }'
+    "$clang" -fsanitize=fuzzer,address,undefined -x c++ -o /dev/null - <<<"$program" 2>/dev/null
+  }
+  if ! fuzzes; then
+    major=$("$clang" -dumpversion | cut -d. -f1)
+    install_packages "libclang-rt-$major-dev"
+    fuzzes || die "$clang links no program with libFuzzer; install its runtime libraries"
+  fi
+fi
 
-# sources SUITE: the machine's own apt sources for its own release, rewritten to name SUITE, in $state/sources.list.d.
-sources() {
-  local suite=$1 names file codename=
-  # shellcheck source=/dev/null
-  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
-  names=" $codename stable oldstable testing unstable sid "
-  rm -rf "$state/sources.list.d"
-  mkdir -p "$state/sources.list.d"
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-    [ -r "$file" ] || continue
-    # deb [options] uri suite component...
-    awk -v names="$names" -v suite="$suite" '
-      $1 == "deb" {
-        at = 2
-        options = ""
-        if ($2 ~ /^\[/) {
-          while (at < NF && $at !~ /\]$/) { options = options $at " "; ++at }
-          options = options $at " "
-          ++at
-        }
-        if ($at !~ /^cdrom:/ && index(names, " " $(at + 1) " ") && / main( |$)/) print "deb " options $at " " suite " main"
-      }' "$file" >>"$state/sources.list.d/machine.list"
-  done
-  for file in /etc/apt/sources.list.d/*.sources; do
-    [ -r "$file" ] || continue
-    # Stanzas of fields; a field goes on in lines that start with a blank (a key may be spelled out in Signed-By).
-    awk -v names="$names" -v suite="$suite" '
-      function flush() {
-        if (ours && main && !off) print text "Types: deb\nSuites: " suite "\nComponents: main\n"
-        text = field = ""
-        ours = main = off = 0
-      }
-      /^[ \t]*$/ { flush(); next }
-      /^#/ { next }
-      {
-        if ($0 !~ /^[ \t]/) { field = tolower($0); sub(/:.*/, "", field) }
-        if (field == "suites") {
-          for (i = 1; i <= NF; ++i) if (index(names, " " $i " ")) ours = 1
-        } else if (field == "enabled" && tolower($2) == "no") {
-          off = 1
-        } else if (field == "components") {
-          if (/[ :\t]main([ \t]|$)/) main = 1
-        } else if (field != "types") {
-          text = text $0 "\n"
-        }
-      }
-      END { flush() }' "$file" >>"$state/sources.list.d/machine.sources"
-  done
-}
+# ---- newer packages into the build tree ----------------------------------------------------------------------------
 
 # fetch SUITE PACKAGE: downloads the package into $state/download. Signatures are checked by apt with the keys that the
 # machine trusts; its proxy, certificates and credentials apply, its package database and lists stay as they are.
@@ -194,7 +135,7 @@ fetch() {
     options+=(-o APT::Sandbox::User=root)
   fi
   if [ "$suite" != own ]; then
-    sources "$suite"
+    sources "$suite" "$state/sources.list.d"
     cat "$state"/sources.list.d/* | grep -q . || return
     : >"$state/status"
     options+=(-o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$state/sources.list.d"

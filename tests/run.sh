@@ -3,17 +3,30 @@
 #   tests/run.sh                all of them
 #   tests/run.sh unit           those with a label: unit compile house consumer integration model fault
 #   tests/run.sh 'moved key'    those whose name matches a regular expression
+#   tests/run.sh --postgres 17 [LABEL or NAME]
+#                               against that version, which is brought first (see tests/support/bring_postgres.sh);
+#                               without a label all that needs a server
 # BTREEMAPPED_PRESET picks another preset than dev (see CMakePresets.json).
 set -eu
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 preset=${BTREEMAPPED_PRESET:-dev}
+postgres=
+if [ "${1:-}" = --postgres ] && [ $# -ge 2 ]; then
+  postgres=$2
+  shift 2
+fi
 [ $# -le 1 ] || {
-  sed -n '2,6s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 
 cmake/bootstrap.sh
+if [ -n "$postgres" ]; then
+  server=$(tests/support/bring_postgres.sh "$postgres")
+  unset PG_ROOT PG_BINDIR BTREEMAPPED_TEST_DSN
+  export "${server?}"
+fi
 mkdir -p build
 cmake --preset "$preset" >build/configure.log 2>&1 || {
   cat build/configure.log >&2
@@ -22,6 +35,7 @@ cmake --preset "$preset" >build/configure.log 2>&1 || {
 cmake --build --preset "$preset"
 
 chosen=()
+[ -z "$postgres" ] || chosen=(-L '^(integration|model|fault)$')
 if [ $# -eq 1 ]; then
   if ctest --preset "$preset" --print-labels | grep -qx -e "  $1"; then
     chosen=(-L "^$1\$")

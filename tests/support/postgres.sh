@@ -7,8 +7,9 @@
 #   postgres.sh dsn     [STATE] [--socket]           prints its DSN (a superuser, no password)
 #   postgres.sh remove  [STATE]                      stops it and deletes all of it
 # STATE is the folder that remembers the cluster, so that several can coexist: $BTREEMAPPED_PG_STATE, else
-# build/postgres. PG_BINDIR names the folder of another version's initdb and pg_ctl. Called by root, the server runs as
-# an unprivileged user.
+# build/postgres. PG_BINDIR names the folder of another version's initdb and pg_ctl; PG_ROOT a root folder to enter by
+# chroot, in which that version is installed (bring_postgres.sh makes both). Called by root, the server runs as an
+# unprivileged user.
 set -eu
 
 fail() {
@@ -36,13 +37,21 @@ while [ $# -gt 0 ]; do
   shift
 done
 
+# shellcheck source=cmake/packages.sh
+script=postgres.sh && . "$root/cmake/packages.sh"
+
 recall() { cat "$state/$1" 2>/dev/null || true; }
 folder=$(recall folder) # holds data, socket and log; the server's user owns it
 port=$(recall port)
+jail=$(recall root) # the root folder of its server; there the folder is, and outside a link of the same name leads to it
 
 bindir() {
   local candidate found=
-  if [ -n "${PG_BINDIR:-}" ]; then
+  if [ -n "$jail" ]; then
+    for candidate in "$jail"/usr/lib/postgresql/*/bin; do found=${candidate#"$jail"}; done
+    echo "$found"
+    return
+  elif [ -n "${PG_BINDIR:-}" ]; then
     echo "$PG_BINDIR"
     return
   fi
@@ -55,7 +64,9 @@ bindir() {
 
 # as_server COMMAND...: runs it as the user that owns the server's files.
 as_server() {
-  if [ "$(id -u)" -ne 0 ]; then
+  if [ -n "$jail" ]; then
+    as_root chroot "$jail" runuser -u postgres -- "$@"
+  elif [ "$(id -u)" -ne 0 ]; then
     "$@"
   elif id postgres >/dev/null 2>&1; then
     runuser -u postgres -- "$@"
@@ -64,12 +75,20 @@ as_server() {
   fi
 }
 
+# in_folder COMMAND...: as_server, in its folder (a jail is entered at its root).
+in_folder() {
+  if [ -n "$jail" ]; then as_server "$@"; else (cd "$folder" && as_server "$@"); fi
+}
+
 # The postmaster's pid, if it is ours and runs: its working directory is our data folder.
 running() {
   local pid
   [ -n "$folder" ] || return
-  pid=$(head -n 1 "$folder/data/postmaster.pid" 2>/dev/null) || return
-  if [ -d "/proc/$$" ]; then
+  pid=$(as_server head -n 1 "$folder/data/postmaster.pid" 2>/dev/null) || return
+  if [ -d "/proc/$$" ] && [ -n "$jail" ]; then # there is no /proc in the jail; outside one needs its user's number
+    [ "$(as_root setpriv --reuid="$(as_server id -u)" --regid="$(as_server id -g)" --clear-groups \
+      stat -L -c %d:%i "/proc/$pid/cwd" 2>/dev/null)" = "$(as_server stat -c %d:%i "$folder/data")" ]
+  elif [ -d "/proc/$$" ]; then
     [ "$(as_server readlink "/proc/$pid/cwd" 2>/dev/null)" = "$folder/data" ]
   else
     kill -0 "$pid" 2>/dev/null
@@ -98,14 +117,20 @@ free_port() { # below the ports that systems hand out by themselves
 
 create() {
   local setting
-  [ -x "$bin/initdb" ] || fail "no initdb in $bin"
+  [ -x "$jail$bin/initdb" ] || fail "no initdb in $jail$bin"
   mkdir -p "$state"
-  folder=$(as_server mktemp -d "${TMPDIR:-/tmp}/btreemapped-pg.XXXXXX")
+  if [ -n "$jail" ]; then
+    folder=$(as_server mktemp -d /tmp/btreemapped-pg.XXXXXX)
+    echo "$jail" >"$state/root"
+    ln -s "$jail$folder" "$folder" # short enough for a socket's path
+  else
+    folder=$(as_server mktemp -d "${TMPDIR:-/tmp}/btreemapped-pg.XXXXXX")
+  fi
   echo "$folder" >"$state/folder"
   echo "$bin" >"$state/bindir"
   as_server mkdir "$folder/socket"
-  (cd "$folder" && as_server "$bin/initdb" --pgdata="$folder/data" --username=postgres --auth=trust --encoding=UTF8 \
-    --locale=C --no-sync >"$state/initdb.log" 2>&1) || {
+  in_folder "$bin/initdb" --pgdata="$folder/data" --username=postgres --auth=trust --encoding=UTF8 \
+    --locale=C --no-sync >"$state/initdb.log" 2>&1 || {
     cat "$state/initdb.log" >&2
     remove
     fail "initdb failed"
@@ -135,43 +160,48 @@ start() {
     print_dsn
     return
   fi
-  if [ -z "$folder" ] || [ ! -e "$folder/data/PG_VERSION" ] || [ -z "$port" ]; then
-    bin=$(bindir)
+  if [ -z "$folder" ] || ! as_server test -e "$folder/data/PG_VERSION" || [ -z "$port" ]; then
     remove
+    jail=${PG_ROOT:-}
+    bin=$(bindir)
     create
     attempts=5 # another process may take the free port first
   fi
   for attempt in $(seq "$attempts"); do
     [ "$attempts" -eq 1 ] || port=$(free_port)
-    if (cd "$folder" && as_server "$bin/pg_ctl" start --pgdata="$folder/data" --log="$folder/log" --wait --timeout=60 \
-      --silent --options="-p $port" </dev/null >/dev/null 2>&1); then
+    if in_folder "$bin/pg_ctl" start --pgdata="$folder/data" --log="$folder/log" --wait --timeout=60 \
+      --silent --options="-p $port" </dev/null >/dev/null 2>&1; then
       echo "$port" >"$state/port"
       print_dsn | tee "$state/dsn"
       return
     fi
   done
-  tail -n 20 "$folder/log" >&2 || true
+  as_server tail -n 20 "$folder/log" >&2 || true
   fail "the server did not start ($attempt attempt(s); log: $folder/log)"
 }
 
 stop() {
   running || return 0
-  (cd "$folder" && as_server "$(recall bindir)/pg_ctl" stop --pgdata="$folder/data" --mode="$mode" --wait --timeout=60 \
-    --silent >/dev/null) || fail "the server did not stop (log: $folder/log)"
+  in_folder "$(recall bindir)/pg_ctl" stop --pgdata="$folder/data" --mode="$mode" --wait --timeout=60 \
+    --silent >/dev/null || fail "the server did not stop (log: $folder/log)"
 }
 
 remove() {
   stop
   if [ -n "$folder" ]; then
     case $folder in
-      */btreemapped-pg.*) rm -rf "$folder" ;;
+      */btreemapped-pg.*)
+        [ ! -d "$jail$folder" ] || as_server rm -rf "$folder"
+        [ ! -L "$folder" ] || rm -f "$folder"
+        ;;
       *) fail "$state/folder does not name a folder of ours" ;;
     esac
   fi
-  for file in folder port dsn bindir initdb.log; do rm -f "$state/$file"; done
+  for file in folder port dsn bindir root initdb.log; do rm -f "$state/$file"; done
   rmdir "$state" 2>/dev/null || true
   folder=
   port=
+  jail=
 }
 
 case $command in
