@@ -86,8 +86,7 @@ TEST_CASE("while a thread holds a read all that it reads of a Replicator is at t
   const auto guard = items.read();
   const std::uint64_t sequence = guard.sequence();
   database.exec("UPDATE items SET amount = -1; UPDATE others SET amount = -1");
-  const Lsn written = database.position();
-  REQUIRE(test::eventually([&] { return replicator.status().received >= written; }));
+  REQUIRE(test::eventually([&] { return test::commit_waits(replicator); }));
   CHECK(others.get(1)->amount == 1);
   CHECK(items.get(1)->amount == 1);
   CHECK(others.read().sequence() == sequence);

@@ -246,7 +246,9 @@ TEST_CASE("time limits that the database sets by default do not end our sessions
   test::Database database;
   make_accounts(database);
   database.exec("INSERT INTO accounts SELECT id, id FROM generate_series(1000, 50000) id");
-  for (const std::string limit : {"statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"})
+  std::vector<std::string> limits{"statement_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout"};
+  if (std::stoi(database.value("SHOW server_version_num")) >= 170000) limits.emplace_back("transaction_timeout");
+  for (const std::string& limit : limits)
     database.exec("ALTER DATABASE " + database.name() + " SET " + limit + " = '80ms'");
   database.exec("ALTER DATABASE " + database.name() + " SET wal_sender_timeout = '3s'");
   test::EventLog log;

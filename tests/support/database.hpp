@@ -125,6 +125,13 @@ class Database {
   std::vector<std::string> origins_{};
 };
 
+/// Has a commit been received that waits for readers? (The server may go on writing its log at any time, so a position
+/// read there after the commit need not be reached before the readers leave.)
+inline bool commit_waits(const btreemapped::Replicator& replicator) {
+  const btreemapped::Status status = replicator.status();
+  return status.received > status.applied;
+}
+
 /// Waits for the first complete copy, and throws what prevented it.
 inline void wait_until_synced(const btreemapped::Replicator& replicator) {
   const std::shared_future<void> synced = replicator.synced();
