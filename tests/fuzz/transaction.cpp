@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -367,8 +368,9 @@ class Session {
   Session() { begin(); }
 
   void begin() {
-    std::vector<detail::TransactionBuffer::Followed> followed;
-    for (std::size_t i = 0; i < 2; ++i) followed.push_back({&tables_[i].table(), shape(i)});
+    std::vector<detail::Followed> followed;
+    for (std::size_t i = 0; i < 2; ++i)
+      followed.push_back({&tables_[i].table(), std::make_shared<const detail::TableShape>(shape(i))});
     buffer_.begin_session(std::move(followed));
     for (Model& model : models_) model.begin_session();
   }
@@ -387,7 +389,8 @@ class Session {
         if (!model.failed()) model.begin();
     bool allowed = true;
     for (Model& model : models_) allowed = model.take(message) && allowed;
-    require((buffer_.stage(message) == Errc::ok) == allowed, "what the protocol does not allow is refused");
+    require((buffer_.stage(message, bytes.view()) == Errc::ok) == allowed,
+            "what the protocol does not allow is refused");
     return allowed;
   }
 
