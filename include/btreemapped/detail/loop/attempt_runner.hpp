@@ -64,8 +64,10 @@ class AttemptRunner {
     const auto task = std::make_shared<std::packaged_task<Result(Attempt&)>>(std::move(work));
     worker.post([attempt = attempt_, mailbox = mailbox_, task, then = std::move(then), this] {
       (*task)(*attempt);
-      mailbox->post([attempt, task, then, this] {
-        if (attempt != attempt_) return;  // the answer to a question that nobody asks any more
+      // A letter that is never opened must not keep the sessions open.
+      mailbox->post([asked = std::weak_ptr<Attempt>(attempt), task, then, this] {
+        if (attempt_ == nullptr || asked.lock() != attempt_) return;  // an answer that nobody waits for any more
+        const std::shared_ptr<Attempt> kept = attempt_;
         try {
           std::future<Result> outcome = task->get_future();
           if constexpr (std::is_void_v<Result>) {
