@@ -78,8 +78,7 @@ struct CppType {
   std::vector<std::string_view> sql;  ///< names of sql_types; none: any type
 };
 
-/// Those that need nothing else; std::string, which holds all, is the last one.
-inline const auto cpp_types = std::tuple{
+inline const auto number_types = std::tuple{
     CppType<bool>{"bool", {"boolean"}},
     CppType<std::int16_t>{"std::int16_t", {"smallint"}},
     CppType<std::int32_t>{"std::int32_t", {"smallint", "integer"}},
@@ -90,13 +89,10 @@ inline const auto cpp_types = std::tuple{
     CppType<double>{"double", {"double precision", "real", "smallint", "integer"}},
     CppType<btreemapped::Numeric>{"Numeric", {"numeric", "smallint", "integer", "bigint", "oid"}},
     CppType<btreemapped::Money>{"Money", {"money"}},
-    CppType<std::vector<std::byte>>{"std::vector<std::byte>", {"bytea"}},
-    CppType<btreemapped::BitString>{"BitString", {"bit(n)", "bit varying"}},
-    CppType<btreemapped::Uuid>{"Uuid", {"uuid"}},
-    CppType<btreemapped::Inet>{"Inet", {"inet", "cidr"}},
-    CppType<btreemapped::Cidr>{"Cidr", {"cidr"}},
-    CppType<btreemapped::Macaddr>{"Macaddr", {"macaddr"}},
-    CppType<btreemapped::Macaddr8>{"Macaddr8", {"macaddr8"}},
+    CppType<btreemapped::Lsn>{"Lsn", {"pg_lsn"}},
+};
+
+inline const auto time_types = std::tuple{
     CppType<std::chrono::sys_days>{"std::chrono::sys_days", {"date"}},
     CppType<btreemapped::TimeOfDay>{"TimeOfDay", {"time"}},
     CppType<btreemapped::TimeTz>{"TimeTz", {"timetz"}},
@@ -107,8 +103,22 @@ inline const auto cpp_types = std::tuple{
     CppType<std::chrono::sys_time<std::chrono::microseconds>>{"std::chrono::sys_time<std::chrono::microseconds>",
                                                               {"timestamptz"}},
     CppType<btreemapped::Interval>{"Interval", {"interval"}},
-    CppType<btreemapped::Lsn>{"Lsn", {"pg_lsn"}},
-    CppType<std::string>{"std::string", {}},
 };
+
+inline const auto other_types = std::tuple{
+    CppType<std::vector<std::byte>>{"std::vector<std::byte>", {"bytea"}},
+    CppType<btreemapped::BitString>{"BitString", {"bit(n)", "bit varying"}},
+    CppType<btreemapped::Uuid>{"Uuid", {"uuid"}},
+    CppType<btreemapped::Inet>{"Inet", {"inet", "cidr"}},
+    CppType<btreemapped::Cidr>{"Cidr", {"cidr"}},
+    CppType<btreemapped::Macaddr>{"Macaddr", {"macaddr"}},
+    CppType<btreemapped::Macaddr8>{"Macaddr8", {"macaddr8"}},
+};
+
+/// Holds every type, as its text.
+inline const auto text_type = CppType<std::string>{"std::string", {}};
+
+/// All of them; those with an opt-in header are in optional_type_list.hpp.
+inline const auto cpp_types = std::tuple_cat(number_types, time_types, other_types, std::tuple{text_type});
 
 }  // namespace test

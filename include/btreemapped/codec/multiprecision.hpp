@@ -131,12 +131,12 @@ struct codec<boost::multiprecision::number<Backend, Templates>> {
     };
     std::size_t first = 0;
     std::size_t end = parts.whole.size() + parts.fraction.size();
-    const std::size_t all = end;
+    const std::size_t count = end;
     while (first < end && at(first) == '0') ++first;
     while (end > first && at(end - 1) == '0') --end;
     if (end - first > static_cast<std::size_t>(std::numeric_limits<Number>::digits10)) return false;
     for (std::size_t i = first; i < end; ++i) digits += at(i);
-    exponent = static_cast<std::int64_t>(all - end) - static_cast<std::int64_t>(parts.fraction.size());
+    exponent = static_cast<std::int64_t>(count - end) - static_cast<std::int64_t>(parts.fraction.size());
     return true;
   }
 };
