@@ -6,6 +6,8 @@
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <btreemapped.hpp>
 
@@ -168,6 +170,64 @@ TEST_CASE("functions of the user that shadow the catalog's are not called", "[na
   database.exec("INSERT INTO items VALUES (2, 'b')");
   database.catch_up(replicator);
   CHECK(items.size() == 2);
+}
+
+/// Columns whose types have the names of built-in ones.
+struct Shadowed {
+  std::int32_t id;
+  std::string mood;
+  std::int32_t number;
+
+  friend bool operator==(const Shadowed&, const Shadowed&) = default;
+};
+
+struct Mistaken {
+  std::int32_t id;
+  std::int32_t mood;
+};
+
+TEST_CASE("types of the user that have the names of built-in ones are told apart from them", "[names]") {
+  test::Database database;
+  database.exec(
+      "CREATE TYPE public.int4 AS ENUM ('7', 'eight'); CREATE DOMAIN public.text AS pg_catalog.int8 CHECK (VALUE < "
+      "100);"
+      "CREATE DOMAIN public.bool AS pg_catalog.int4; CREATE TABLE items (id pg_catalog.int4 PRIMARY KEY, mood "
+      "public.int4 "
+      "NOT NULL, number public.bool NOT NULL, large public.text); INSERT INTO items VALUES (1, '7', 5);"
+      "CREATE PUBLICATION pub FOR TABLE items; ALTER DATABASE " +
+      database.name() + " SET search_path = public, pg_catalog");
+  btreemapped::Replicator refused(database.options());
+  static_cast<void>(refused.add_replica<Mistaken, 1>("items"));
+  refused.start();
+  CHECK_THROWS_WITH(test::wait_until_synced(refused),
+                    Catch::Matchers::ContainsSubstring("public.items, column mood: the column is public.int4"));
+  btreemapped::Replicator replicator(database.options());
+  const auto items = replicator.add_replica<Shadowed, 1>("items");
+  test::start_and_sync(replicator);
+  database.exec("INSERT INTO items VALUES (2, 'eight', 6); UPDATE items SET id = 3, mood = 'eight' WHERE id = 1");
+  database.catch_up(replicator);
+  CHECK(items.to_vector() == std::vector<Shadowed>{{2, "eight", 6}, {3, "eight", 5}});
+}
+
+TEST_CASE("names in upper case and of the greatest length are followed, and longer ones are not cut", "[names]") {
+  test::Database database;
+  const std::string longest(63, 'N');
+  database.exec("CREATE SCHEMA \"S\"; CREATE TABLE \"S\".\"" + longest +
+                "\" (id int PRIMARY KEY, name text NOT NULL); CREATE TABLE \"S\".\"" + std::string(63, 'n') +
+                "\" (LIKE \"S\".\"" + longest + "\" INCLUDING ALL); INSERT INTO \"S\".\"" + longest +
+                "\" VALUES (1, 'upper'); CREATE PUBLICATION \"" + longest + "\" FOR TABLES IN SCHEMA \"S\"");
+  btreemapped::Options options = database.options();
+  options.publication = longest;
+  btreemapped::Replicator refused(options);
+  static_cast<void>(refused.add_replica<Item, 1>("S." + longest + "N"));
+  refused.start();
+  CHECK_THROWS_WITH(test::wait_until_synced(refused), Catch::Matchers::ContainsSubstring("no such table"));
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("S." + longest);
+  test::start_and_sync(replicator);
+  database.exec("UPDATE \"S\".\"" + longest + "\" SET id = 2");
+  database.catch_up(replicator);
+  CHECK(items.to_vector() == std::vector<Item>{{2, "upper"}});
 }
 
 }  // namespace names_test

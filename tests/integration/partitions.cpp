@@ -7,11 +7,14 @@
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <btreemapped.hpp>
 
 #include "support/database.hpp"
 #include "support/eventually.hpp"
+#include "support/following.hpp"
 
 namespace partitions_test {
 
@@ -26,7 +29,8 @@ struct Document {
 /// Follows documents, which has a partition for the regions 0 to 9, and one for 10 to 19 that is divided again. The
 /// leaves order their columns in their own ways.
 struct Follower {
-  explicit Follower(test::Database& db) : database(db) {
+  explicit Follower(test::Database& db, std::chrono::milliseconds watch = std::chrono::milliseconds{20})
+      : database(db) {
     database.exec(
         "CREATE TABLE documents (region int, id int, body text NOT NULL, PRIMARY KEY (region, id)) PARTITION BY RANGE "
         "(region);"
@@ -42,7 +46,7 @@ struct Follower {
         "INSERT INTO documents SELECT id, id, repeat(chr(65 + id), 5000) FROM generate_series(0, 19) id;"
         "CREATE PUBLICATION pub FOR TABLE documents WITH (publish_via_partition_root = true)");
     btreemapped::Options options = database.options();
-    options.catalog_watch_interval = std::chrono::milliseconds{20};
+    options.catalog_watch_interval = watch;
     replicator.emplace(options);
     documents.emplace(replicator->add_replica<Document, 2>("documents"));
     test::start_and_sync(*replicator);
@@ -112,6 +116,82 @@ TEST_CASE("a partition that is published under its own name is followed alone", 
   database.exec("INSERT INTO documents VALUES (3, 3, 'c'), (13, 3, 'd')");
   database.catch_up(replicator);
   CHECK(low.to_vector() == std::vector<Document>{{2, 1, "b"}, {3, 3, "c"}});
+}
+
+TEST_CASE("a partition that was detached for a moment, between two looks at the catalog, is noticed", "[G4]") {
+  test::Database database;
+  Follower follower(database, std::chrono::hours{1});
+  // While it is apart its changes are not published; the next change is what makes us look.
+  database.exec(
+      "ALTER TABLE documents DETACH PARTITION low; UPDATE low SET body = 'apart' WHERE id < 5; ALTER TABLE documents "
+      "ATTACH PARTITION low FOR VALUES FROM (0) TO (10); UPDATE documents SET body = 'together' WHERE id = 9");
+  CHECK(test::eventually([&] { return follower.documents->to_vector() == follower.table(); }));
+}
+
+TEST_CASE("a partition that is followed alone stops when it is detached, and heals when it is attached again", "[G4]") {
+  test::Database database;
+  test::Following<Document, 2> following(
+      database,
+      "CREATE TABLE documents (region int, id int, body text NOT NULL, PRIMARY KEY (region, id)) PARTITION BY RANGE "
+      "(region); CREATE TABLE low PARTITION OF documents FOR VALUES FROM (0) TO (10);"
+      "INSERT INTO documents VALUES (1, 1, 'a'); CREATE PUBLICATION pub FOR TABLE documents",
+      "low", std::chrono::milliseconds{20});
+  database.exec("ALTER TABLE documents DETACH PARTITION low; UPDATE low SET body = 'apart'");
+  CHECK(test::eventually([&] {
+    return following.replicator->status().last_error.find("public.low: publication pub does not publish it") !=
+           std::string::npos;
+  }));
+  CHECK(following.replica->state() != btreemapped::TableState::live);
+  CHECK(following.rows() == std::vector<Document>{{1, 1, "a"}});
+  database.exec("ALTER TABLE documents ATTACH PARTITION low FOR VALUES FROM (0) TO (10)");
+  CHECK(test::eventually([&] { return following.replica->state() == btreemapped::TableState::live; }));
+  CHECK(following.rows() == std::vector<Document>{{1, 1, "apart"}});
+}
+
+TEST_CASE("a partition that is itself partitioned is followed as one table where only it is published", "[G2]") {
+  test::Database database;
+  test::Following<Document, 2> following(
+      database,
+      "CREATE TABLE documents (region int, id int, body text NOT NULL, PRIMARY KEY (region, id)) PARTITION BY RANGE "
+      "(region); CREATE TABLE high PARTITION OF documents FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);"
+      "CREATE TABLE high_a PARTITION OF high FOR VALUES FROM (0) TO (5); CREATE TABLE high_b PARTITION OF high DEFAULT;"
+      "CREATE TABLE low PARTITION OF documents DEFAULT; INSERT INTO documents VALUES (1, 1, 'low'), (11, 1, 'a'), (12, "
+      "9, 'b'); CREATE PUBLICATION pub FOR TABLE high WITH (publish_via_partition_root = true)",
+      "high");
+  CHECK(following.rows() == std::vector<Document>{{11, 1, "a"}, {12, 9, "b"}});
+  // From leaf to leaf, in and out.
+  CHECK(
+      following.rows_after("UPDATE documents SET id = 8 WHERE region = 11; UPDATE documents SET region = 13 WHERE body "
+                           "= 'low'; UPDATE documents SET region = 2 WHERE body = 'b'") ==
+      std::vector<Document>{{11, 8, "a"}, {13, 1, "low"}});
+  CHECK(following.rows_after("TRUNCATE high").empty());
+}
+
+TEST_CASE("where several publications cover a partition, the topmost table that is published has its rows", "[G2]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE documents (region int, id int, body text NOT NULL, PRIMARY KEY (region, id)) PARTITION BY RANGE "
+      "(region); CREATE TABLE high PARTITION OF documents FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (id);"
+      "CREATE TABLE leaf PARTITION OF high DEFAULT; INSERT INTO documents VALUES (11, 1, 'a');"
+      "CREATE PUBLICATION of_leaf FOR TABLE leaf; CREATE PUBLICATION of_high FOR TABLE high WITH "
+      "(publish_via_partition_root = true); CREATE PUBLICATION of_all FOR TABLE documents WITH "
+      "(publish_via_partition_root = true)");
+  btreemapped::Options options = database.options();
+  options.publication.clear();
+  options.publications = {"of_leaf", "of_high", "of_all"};
+  for (const std::string table : {"leaf", "high"}) {
+    btreemapped::Replicator refused(options);
+    static_cast<void>(refused.add_replica<Document, 2>(table));
+    refused.start();
+    CHECK_THROWS_WITH(test::wait_until_synced(refused),
+                      Catch::Matchers::ContainsSubstring("published under the name of public.documents"));
+  }
+  btreemapped::Replicator replicator(options);
+  const auto documents = replicator.add_replica<Document, 2>("documents");
+  test::start_and_sync(replicator);
+  database.exec("UPDATE documents SET id = 2; INSERT INTO leaf VALUES (12, 5, 'b')");
+  database.catch_up(replicator);
+  CHECK(documents.to_vector() == std::vector<Document>{{11, 2, "a"}, {12, 5, "b"}});
 }
 
 }  // namespace partitions_test

@@ -281,4 +281,35 @@ TEST_CASE("the SQL of the complaints mends what they complain of", "[preflight]"
   CHECK(items.empty());
 }
 
+TEST_CASE("whatever is not an ordinary table is refused by its name", "[preflight]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE t (id int PRIMARY KEY, name text NOT NULL); CREATE UNLOGGED TABLE unlogged (LIKE t INCLUDING ALL);"
+      "CREATE TEMP TABLE temporary (LIKE t INCLUDING ALL); CREATE VIEW a_view AS TABLE t;"
+      "CREATE MATERIALIZED VIEW materialized AS TABLE t; CREATE SEQUENCE a_sequence; CREATE TYPE composite AS (id int, "
+      "name text); CREATE FOREIGN DATA WRAPPER nothing; CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing;"
+      "CREATE FOREIGN TABLE remote (id int NOT NULL, name text NOT NULL) SERVER nowhere;"
+      "CREATE PUBLICATION pub FOR ALL TABLES");
+  const std::string schema = database.value("SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()");
+  struct Kind {
+    std::string table, what;
+  };
+  for (const Kind& each : {Kind{"public.unlogged", "unlogged or temporary"},
+                           {schema + ".temporary", "unlogged or temporary"},
+                           {"public.a_view", "not a table"},
+                           {"public.materialized", "not a table"},
+                           {"public.a_sequence", "not a table"},
+                           {"public.composite", "not a table"},
+                           {"public.t_pkey", "not a table"},
+                           {"public.remote", "not a table"},
+                           {"pg_catalog.pg_class", "table of the system"},
+                           {"information_schema.sql_features", "table of the system"},
+                           {"pg_temp.temporary", "no such table"}}) {
+    CAPTURE(each.table);
+    const std::string message = complaint(database.options(), {each.table});
+    CHECK_THAT(message, ContainsSubstring(each.table + ": "));
+    CHECK_THAT(message, ContainsSubstring(each.what));
+  }
+}
+
 }  // namespace preflight_test

@@ -32,7 +32,9 @@ struct Item {
 
 /// Follows the tables items and others of a publication, and looks for changes of it all the time.
 struct Follower {
-  explicit Follower(test::Database& db, const std::string& publication = "FOR TABLE items, others") : database(db) {
+  explicit Follower(test::Database& db, const std::string& publication = "FOR TABLE items, others",
+                    std::chrono::milliseconds watch = std::chrono::milliseconds{20})
+      : database(db) {
     database.exec(
         "CREATE TABLE items (id int PRIMARY KEY, secret text, name text NOT NULL); CREATE TABLE others (LIKE items "
         "INCLUDING ALL);"
@@ -41,7 +43,7 @@ struct Follower {
         publication);
     btreemapped::Options options = database.options();
     options.on_event = log.hook();
-    options.catalog_watch_interval = std::chrono::milliseconds{20};
+    options.catalog_watch_interval = watch;
     replicator.emplace(options);
     items.emplace(replicator->add_replica<Item, 1>("items"));
     others.emplace(replicator->add_replica<Item, 1>("others"));
@@ -163,6 +165,24 @@ TEST_CASE("a replica identity of nothing in mid-stream stops its table, and heal
   database.exec("ALTER TABLE items REPLICA IDENTITY DEFAULT");
   static_cast<void>(follower.log.wait_for(EventKind::table_healed, 1, "public.items"));
   CHECK(follower.items->to_vector() == follower.table());
+}
+
+TEST_CASE("a table that leaves the publication and returns, between two looks at the catalog, is copied afresh",
+          "[G4]") {
+  for (const std::string there_and_back :
+       {"ALTER PUBLICATION pub DROP TABLE items; DELETE FROM items WHERE id = 1; ALTER PUBLICATION pub ADD TABLE items",
+        "ALTER PUBLICATION pub SET (publish = 'insert'); DELETE FROM items WHERE id = 1; ALTER PUBLICATION pub SET "
+        "(publish = 'insert, update, delete, truncate')",
+        "ALTER PUBLICATION pub SET TABLE items WHERE (id > 9), others; DELETE FROM items WHERE id = 1; ALTER "
+        "PUBLICATION "
+        "pub SET TABLE items, others"}) {
+    CAPTURE(there_and_back);
+    test::Database database;
+    Follower follower(database, "FOR TABLE items, others", std::chrono::hours{1});
+    database.exec(there_and_back);
+    database.exec("INSERT INTO items VALUES (3, 's', 'c')");  // what makes us look
+    CHECK(test::eventually([&] { return follower.items->to_vector() == follower.table(); }));
+  }
 }
 
 }  // namespace publications_test

@@ -100,19 +100,20 @@ SELECT r.n, r.oid, r.relkind, r.relreplident, r.relpersistence, pg_catalog.row_s
 FROM rel r)sql";
 
     publications = start + listed + R"sql(
-SELECT r.n, 'o' AS place, x.pubname, CASE WHEN x.no_list THEN '' ELSE x.attnames::text END, x.rowfilter, r.nspname, r.relname
+SELECT r.n, 'o' AS place, x.pubname, CASE WHEN x.no_list THEN '' ELSE x.attnames::text END, x.rowfilter, r.nspname, r.relname,
+  0 AS height
 FROM rel r JOIN listed x ON x.oid = r.oid
 UNION ALL
-SELECT l.n, 'a', x.pubname, NULL, NULL, s.nspname, c.relname
+SELECT l.n, 'a', x.pubname, NULL, NULL, s.nspname, c.relname, l.height
 FROM line l
 JOIN rel r ON r.n = l.n AND r.oid <> l.oid
 JOIN listed x ON x.oid = l.oid AND x.pubviaroot
 JOIN pg_catalog.pg_class c ON c.oid = l.oid
 JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
 UNION ALL
-SELECT DISTINCT t.n, 'b', x.pubname, NULL, NULL, r.nspname, r.relname
+SELECT DISTINCT t.n, 'b', x.pubname, NULL, NULL, r.nspname, r.relname, 0
 FROM tree t JOIN rel r ON r.n = t.n AND r.oid <> t.oid JOIN listed x ON x.oid = t.oid
-ORDER BY 1, 2, 3)sql";
+ORDER BY 1, 2, height, 3)sql";
 
     columns = start + listed + R"sql(,
 domain(type, base, not_null) AS (
@@ -167,7 +168,7 @@ inline void add_publication(TableFacts& facts, const Rows& rows, std::size_t row
                             bool& unfiltered) {
   TableShape& shape = facts.shape;
   switch (rows.letter(row, 1)) {
-    case 'a': facts.published_as = TableName{rows.string(row, 5), rows.string(row, 6)}; return;
+    case 'a': facts.published_as = TableName{rows.string(row, 5), rows.string(row, 6)}; return;  // the topmost is last
     case 'b':
       shape.published_by_leaves = true;
       facts.leaf_publication = rows.text(row, 2);

@@ -46,10 +46,10 @@ tree(n, oid, detaching) AS (
   FROM tree t
   JOIN pg_catalog.pg_class c ON c.oid = t.oid AND c.relkind = 'p'
   JOIN pg_catalog.pg_inherits i ON i.inhparent = t.oid),
-line(n, oid) AS (
-  SELECT r.n, r.oid FROM rel r
+line(n, oid, height) AS (
+  SELECT r.n, r.oid, 0 FROM rel r
   UNION
-  SELECT l.n, i.inhparent
+  SELECT l.n, i.inhparent, l.height + 1
   FROM line l
   JOIN pg_catalog.pg_class c ON c.oid = l.oid AND c.relispartition
   JOIN pg_catalog.pg_inherits i ON i.inhrelid = l.oid),
