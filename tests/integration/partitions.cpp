@@ -137,10 +137,8 @@ TEST_CASE("a partition that is followed alone stops when it is detached, and hea
       "INSERT INTO documents VALUES (1, 1, 'a'); CREATE PUBLICATION pub FOR TABLE documents",
       "low", std::chrono::milliseconds{20});
   database.exec("ALTER TABLE documents DETACH PARTITION low; UPDATE low SET body = 'apart'");
-  CHECK(test::eventually([&] {
-    return following.replicator->status().last_error.find("public.low: publication pub does not publish it") !=
-           std::string::npos;
-  }));
+  CHECK_THAT(following.log.wait_for(btreemapped::EventKind::table_failed).message,
+             Catch::Matchers::ContainsSubstring("publication pub does not publish it"));
   CHECK(following.replica->state() != btreemapped::TableState::live);
   CHECK(following.rows() == std::vector<Document>{{1, 1, "a"}});
   database.exec("ALTER TABLE documents ATTACH PARTITION low FOR VALUES FROM (0) TO (10)");

@@ -97,6 +97,14 @@ TEST_CASE("a table without a unique key is refused", "[preflight]") {
   CHECK_THAT(message, ContainsSubstring("PRIMARY KEY"));
 }
 
+TEST_CASE("a table without a unique key is refused, also when it is identified by its whole rows", "[preflight]") {
+  test::Database database;
+  database.exec(
+      "CREATE TABLE items (id int NOT NULL, name text NOT NULL); ALTER TABLE items REPLICA IDENTITY FULL; INSERT INTO "
+      "items VALUES (1, 'twice'), (1, 'twice'); CREATE INDEX ON items (id); CREATE PUBLICATION pub FOR ALL TABLES");
+  CHECK_THAT(complaint(database.options()), ContainsSubstring("public.items: several rows may have the same key"));
+}
+
 TEST_CASE("a key that covers only a part of the primary key is refused", "[preflight]") {
   test::Database database;
   database.exec(
