@@ -15,12 +15,25 @@
 #include <type_traits>
 #include <vector>
 
+#include <boost/multiprecision/cpp_dec_float.hpp>
+#include <boost/multiprecision/cpp_int.hpp>
+#include <nlohmann/json.hpp>
+
 #include <btreemapped/codec.hpp>
+#include <btreemapped/codec/bit_string.hpp>
 #include <btreemapped/codec/bytea.hpp>
 #include <btreemapped/codec/chrono.hpp>
+#include <btreemapped/codec/inet.hpp>
+#include <btreemapped/codec/interval.hpp>
+#include <btreemapped/codec/lsn.hpp>
+#include <btreemapped/codec/macaddr.hpp>
+#include <btreemapped/codec/money.hpp>
+#include <btreemapped/codec/multiprecision.hpp>
+#include <btreemapped/codec/nlohmann_json.hpp>
 #include <btreemapped/codec/numeric.hpp>
 #include <btreemapped/codec/scalar.hpp>
 #include <btreemapped/codec/text.hpp>
+#include <btreemapped/codec/time_of_day.hpp>
 #include <btreemapped/codec/uuid.hpp>
 #include <btreemapped/detail/codec/builtin_oid.hpp>
 #include <btreemapped/detail/key_less.hpp>
@@ -55,10 +68,10 @@ void holds_for_one(const std::optional<T>& value, const SqlType& type) {
 }
 
 template <class T>
-concept ordered = std::totally_ordered<T> || std::three_way_comparable<T>;
+concept ordered = detail::can_be_key_v<T> && (std::totally_ordered<T> || std::three_way_comparable<T>);
 
 template <class T>
-concept hashable = requires(const T& value) {
+concept hashable = detail::can_be_key_v<T> && requires(const T& value) {
   { std::hash<T>{}(value) } -> std::convertible_to<std::size_t>;
 };
 
@@ -96,33 +109,54 @@ void check(const SqlType& type, std::string_view first, std::string_view second)
 }
 
 /// Built-in types are base types under their own number.
-SqlType builtin(Oid oid) { return {.oid = oid, .base = oid}; }
+template <Oid Number>
+SqlType builtin() {
+  return {.oid = Number, .base = Number};
+}
+constexpr Oid text_oid = 25;
 
 struct Codec {
-  int number;        ///< the first byte of an input, never to be used for another type
-  const char* name;  ///< in SQL, for capture.sh
-  Oid oid;
+  int number;         ///< the first byte of an input, never to be used for another type
+  const char* name;   ///< of the type in SQL, for capture.sh
+  SqlType (*type)();  ///< as a codec sees it
   void (*check)(const SqlType&, std::string_view, std::string_view);
 };
 
 /// One line for each codec.
 constexpr Codec codecs[] = {
-    {1, "bool", detail::bool_oid, &check<bool>},
-    {2, "int2", detail::int2_oid, &check<std::int16_t>},
-    {3, "int4", detail::int4_oid, &check<std::int32_t>},
-    {4, "int8", detail::int8_oid, &check<std::int64_t>},
-    {5, "oid", detail::oid_oid, &check<std::uint32_t>},
-    {6, "xid8", detail::xid8_oid, &check<std::uint64_t>},
-    {7, "float4", detail::float4_oid, &check<float>},
-    {8, "float8", detail::float8_oid, &check<double>},
-    {9, "float4", detail::float4_oid, &check<double>},
-    {10, "text", 25, &check<std::string>},
-    {11, "bytea", detail::bytea_oid, &check<std::vector<std::byte>>},
-    {12, "numeric", detail::numeric_oid, &check<Numeric>},
-    {13, "uuid", detail::uuid_oid, &check<Uuid>},
-    {14, "date", detail::date_oid, &check<std::chrono::sys_days>},
-    {15, "timestamp", detail::timestamp_oid, &check<std::chrono::local_time<std::chrono::microseconds>>},
-    {16, "timestamptz", detail::timestamptz_oid, &check<std::chrono::sys_time<std::chrono::microseconds>>},
+    {1, "bool", &builtin<detail::bool_oid>, &check<bool>},
+    {2, "int2", &builtin<detail::int2_oid>, &check<std::int16_t>},
+    {3, "int4", &builtin<detail::int4_oid>, &check<std::int32_t>},
+    {4, "int8", &builtin<detail::int8_oid>, &check<std::int64_t>},
+    {5, "oid", &builtin<detail::oid_oid>, &check<std::uint32_t>},
+    {6, "xid8", &builtin<detail::xid8_oid>, &check<std::uint64_t>},
+    {7, "float4", &builtin<detail::float4_oid>, &check<float>},
+    {8, "float8", &builtin<detail::float8_oid>, &check<double>},
+    {9, "float4", &builtin<detail::float4_oid>, &check<double>},
+    {10, "text", &builtin<text_oid>, &check<std::string>},
+    {11, "bytea", &builtin<detail::bytea_oid>, &check<std::vector<std::byte>>},
+    {12, "numeric", &builtin<detail::numeric_oid>, &check<Numeric>},
+    {13, "uuid", &builtin<detail::uuid_oid>, &check<Uuid>},
+    {14, "date", &builtin<detail::date_oid>, &check<std::chrono::sys_days>},
+    {15, "timestamp", &builtin<detail::timestamp_oid>, &check<std::chrono::local_time<std::chrono::microseconds>>},
+    {16, "timestamptz", &builtin<detail::timestamptz_oid>, &check<std::chrono::sys_time<std::chrono::microseconds>>},
+    {17, "timestamp", &builtin<detail::timestamp_oid>, &check<Timestamp>},
+    {18, "timestamptz", &builtin<detail::timestamptz_oid>, &check<TimestampTz>},
+    {19, "time", &builtin<detail::time_oid>, &check<TimeOfDay>},
+    {20, "timetz", &builtin<detail::timetz_oid>, &check<TimeTz>},
+    {21, "interval", &builtin<detail::interval_oid>, &check<Interval>},
+    {22, "money", &builtin<detail::money_oid>, &check<Money>},
+    {23, "bit varying", &builtin<detail::varbit_oid>, &check<BitString>},
+    {24, "inet", &builtin<detail::inet_oid>, &check<Inet>},
+    {25, "cidr", &builtin<detail::cidr_oid>, &check<Cidr>},
+    {26, "macaddr", &builtin<detail::macaddr_oid>, &check<Macaddr>},
+    {27, "macaddr8", &builtin<detail::macaddr8_oid>, &check<Macaddr8>},
+    {28, "pg_lsn", &builtin<detail::pg_lsn_oid>, &check<Lsn>},
+    {29, "json", &builtin<detail::json_oid>, &check<nlohmann::json>},
+    {30, "jsonb", &builtin<detail::jsonb_oid>, &check<nlohmann::ordered_json>},
+    {31, "numeric", &builtin<detail::numeric_oid>, &check<boost::multiprecision::cpp_int>},
+    {32, "numeric", &builtin<detail::numeric_oid>, &check<boost::multiprecision::cpp_dec_float_50>},
+    {33, "int8", &builtin<detail::int8_oid>, &check<boost::multiprecision::int128_t>},
 };
 
 }  // namespace
@@ -134,6 +168,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view first = texts.substr(0, separator);
   const std::string_view second = separator == std::string_view::npos ? first : texts.substr(separator + 1);
   for (const Codec& codec : codecs)
-    if (codec.number == *data) codec.check(builtin(codec.oid), first, second);
+    if (codec.number == *data) codec.check(codec.type(), first, second);
   return 0;
 }

@@ -60,6 +60,7 @@ inline std::string civil(std::int64_t days, bool& before_christ) {
 }
 
 template <class Clock, class Duration>
+  requires(std::is_same_v<Clock, std::chrono::system_clock> || std::is_same_v<Clock, std::chrono::local_t>)
 std::string print(const std::chrono::time_point<Clock, Duration>& value) {
   using Time = std::chrono::time_point<Clock, Duration>;
   if (value == Time::max()) return "infinity";
@@ -82,10 +83,13 @@ std::string print(const std::chrono::time_point<Clock, Duration>& value) {
   return before_christ ? text + " BC" : text;
 }
 
+/// nlohmann's text of a double is not always the shortest, which is all that its codec takes.
 template <class T>
-  requires requires(const T& value) {
-    { to_string(value) } -> std::same_as<std::string>;
-  }
+concept prints_itself = !requires(const T& value) { value.dump(); } && requires(const T& value) {
+  { to_string(value) } -> std::same_as<std::string>;
+};
+
+template <prints_itself T>
 std::string print(const T& value) {
   return to_string(value);
 }

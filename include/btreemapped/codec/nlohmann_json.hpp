@@ -103,7 +103,8 @@ class ExactJsonBuilder {
 
   bool null() { return add(nullptr); }
   bool boolean(bool value) { return add(value); }
-  bool number_integer(number_integer_t value) { return add(value); }
+  // A negative one, and -0, which is the 0 that would be unsigned otherwise.
+  bool number_integer(number_integer_t value) { return value == 0 ? add(number_unsigned_t{0}) : add(value); }
   bool number_unsigned(number_unsigned_t value) { return add(value); }
   bool number_float(number_float_t value, const string_t& text) {
     // An integer comes here if 64 bits are not enough for it.

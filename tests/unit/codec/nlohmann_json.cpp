@@ -164,6 +164,15 @@ TEST_CASE("documents are the same if their values are of the same kind", "[unit]
       same_value(decode<OrderedJson>(R"({"a": 1, "b": 2})").value, decode<OrderedJson>(R"({"b": 2, "a": 1})").value));
 }
 
+TEST_CASE("a minus before zero is no difference of integers, only of floats", "[unit][codec]") {
+  const auto same = [](std::string_view left, std::string_view right) {
+    return btreemapped::codec<Json>::same(decode<Json>(left).value, decode<Json>(right).value);
+  };
+  CHECK(same("-0", "0"));
+  CHECK(same("[-0]", "[0]"));
+  CHECK_FALSE(same("-0.0", "0.0"));
+}
+
 TEST_CASE("a document's field accepts json and jsonb", "[unit][codec]") {
   CHECK(btreemapped::codec<Json>::accepts(builtin(114)));
   CHECK(btreemapped::codec<Json>::accepts(builtin(3802)));
