@@ -1,9 +1,12 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <concepts>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -23,17 +26,19 @@ inline namespace v0 {
 ///
 /// `decode` is all that is required. It answers Errc::ok only for a faithful value, and otherwise what is wrong
 /// (invalid_text, out_of_range, ...); what `out` holds then does not matter. `out` may hold an earlier value before.
-/// It never sees NULL, which is what std::optional<T> is for. These may be added:
+/// It never sees NULL, which is what std::optional<T> is for. If the meaning of the text depends on the column's type,
+/// there may be `static Errc decode(std::string_view text, const SqlType& type, Color& out)` instead, or beside it, and
+/// then that one is called. These may be added:
 ///
 ///     static bool accepts(const SqlType& type);                   // which column types fit; absent: every type
 ///     static constexpr std::string_view sql_name = "color";       // those types, for messages
 ///     static bool same(const Color& a, const Color& b);           // no difference worth publishing; absent: bitwise
 ///                                                                 // for float and double, else ==
-///     static Errc decode(std::string_view text, const SqlType& type, Color& out);  // called instead, if the meaning
-///                                                                                  // of the text depends on the type
+///     static std::string refusal(const SqlType& type);            // more words on why accepts() says no
 ///
 /// Inside the specialisation a name means this library's type before yours: if you have a Money of your own, write
-/// ::Money there.
+/// ::Money there. Arrays, enums, composite types and ranges have codecs that ask for those of their parts; a codec of
+/// your own for such a type goes before them.
 ///
 /// Throws: nothing but std::bad_alloc.
 template <class T>
@@ -79,6 +84,11 @@ concept judges_sameness = requires(const T& a, const T& b) {
 };
 
 template <class T>
+concept explains_refusals = requires(const SqlType& type) {
+  { codec<T>::refusal(type) } -> std::same_as<std::string>;
+};
+
+template <class T>
 concept names_its_types = requires {
   { codec<T>::sql_name } -> std::convertible_to<std::string_view>;
 };
@@ -94,6 +104,8 @@ struct AnyArgument {
 template <class T>
 concept well_formed_decode = !requires(std::string_view text, T&& out) {
   codec<T>::decode(text, static_cast<T&&>(out));
+} && !requires(std::string_view text, const SqlType& type, T&& out) {
+  codec<T>::decode(text, type, static_cast<T&&>(out));
 } && (decodes_by_type<T> || !requires(std::string_view text, T& out) { codec<T>::decode(text, AnyArgument{}, out); });
 
 // A member of the right name that cannot be called as documented would silently count as absent: accepts(Oid) would
@@ -101,15 +113,16 @@ concept well_formed_decode = !requires(std::string_view text, T&& out) {
 template <class T>
 concept well_formed_options =
     (judges_types<T> || !requires { &codec<T>::accepts; }) && (judges_sameness<T> || !requires { &codec<T>::same; }) &&
-    (names_its_types<T> || !requires { &codec<T>::sql_name; });
+    (names_its_types<T> || !requires { &codec<T>::sql_name; }) &&
+    (explains_refusals<T> || !requires { &codec<T>::refusal; });
 
 }  // namespace detail
 
 /// A type that can be a column's value: it has a codec, can be made empty, and does not refer to memory of others.
 template <class T>
-concept decodable =
-    std::is_object_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T> && !std::is_array_v<T> &&
-    !std::is_pointer_v<T> && !detail::is_optional_v<T> && std::default_initializable<T> && detail::decodes_text<T>;
+concept decodable = std::is_object_v<T> && !std::is_const_v<T> && !std::is_volatile_v<T> && !std::is_array_v<T> &&
+                    !std::is_pointer_v<T> && !detail::is_optional_v<T> && std::default_initializable<T> &&
+                    (detail::decodes_text<T> || detail::decodes_by_type<T>);
 
 namespace detail {
 
@@ -124,7 +137,7 @@ concept field = !std::is_const_v<Field> && !std::is_volatile_v<Field> && decodab
 template <decodable T>
 [[nodiscard]] Errc decode_text(std::string_view text, const SqlType& type, T& out) {
   static_assert(well_formed_options<T>,
-                "btreemapped: accepts, same or sql_name of this codec is not declared as the comment of "
+                "btreemapped: accepts, same, sql_name or refusal of this codec is not declared as the comment of "
                 "btreemapped::codec says");
   static_assert(
       well_formed_decode<T>,
@@ -165,7 +178,7 @@ template <field Field>
 [[nodiscard]] bool accepts_type(const SqlType& type) {
   using T = value_type_t<Field>;
   static_assert(well_formed_options<T>,
-                "btreemapped: accepts, same or sql_name of this codec is not declared as the comment of "
+                "btreemapped: accepts, same, sql_name or refusal of this codec is not declared as the comment of "
                 "btreemapped::codec says");
   if constexpr (judges_types<T>) {
     return codec<T>::accepts(type);
@@ -184,6 +197,34 @@ template <field Field>
     return {};
   }
 }
+
+/// What beyond its name keeps this type from the field, for messages; empty if there is nothing to add.
+template <field Field>
+[[nodiscard]] std::string refusal_of(const SqlType& type) {
+  using T = value_type_t<Field>;
+  if constexpr (explains_refusals<T>) {
+    return codec<T>::refusal(type);
+  } else {
+    return {};
+  }
+}
+
+template <field Field>
+[[nodiscard]] std::string describe_refusal(const SqlType& type) {
+  return describe_refusal(type, expected_type<Field>(), refusal_of<Field>(type));
+}
+
+/// A name for messages that is made of a prefix and what an inner field holds, such as "array of boolean".
+template <const std::string_view& Prefix, class Field>
+struct ComposedName {
+  static constexpr std::string_view inner = expected_type<Field>();
+  static constexpr auto characters = [] {
+    std::array<char, Prefix.size() + inner.size()> out{};
+    std::copy(inner.begin(), inner.end(), std::copy(Prefix.begin(), Prefix.end(), out.begin()));
+    return out;
+  }();
+  static constexpr std::string_view value{characters.data(), characters.size()};
+};
 
 /// True if replacing one by the other is no change. Finer than ==, which keys use: -0.0 and 0.0, or the numerics 1.0
 /// and 1.00, are equal and not the same.

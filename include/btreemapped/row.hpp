@@ -11,31 +11,31 @@
 #include <utility>
 
 #include <btreemapped/codec.hpp>
+#include <btreemapped/codec/array.hpp>
 #include <btreemapped/codec/bit_string.hpp>
 #include <btreemapped/codec/bytea.hpp>
 #include <btreemapped/codec/chrono.hpp>
+#include <btreemapped/codec/composite.hpp>
+#include <btreemapped/codec/enum.hpp>
+#include <btreemapped/codec/hstore.hpp>
 #include <btreemapped/codec/inet.hpp>
 #include <btreemapped/codec/interval.hpp>
 #include <btreemapped/codec/lsn.hpp>
 #include <btreemapped/codec/macaddr.hpp>
 #include <btreemapped/codec/money.hpp>
 #include <btreemapped/codec/numeric.hpp>
+#include <btreemapped/codec/range.hpp>
 #include <btreemapped/codec/scalar.hpp>
 #include <btreemapped/codec/text.hpp>
 #include <btreemapped/codec/time_of_day.hpp>
 #include <btreemapped/codec/uuid.hpp>
 #include <btreemapped/detail/key_less.hpp>
+#include <btreemapped/detail/order.hpp>
 #include <btreemapped/detail/reflect.hpp>
+#include <btreemapped/table_traits.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
-
-/// What a struct says about its table, without touching the struct: specialise it with any of
-/// `static constexpr std::string_view table`, `schema`, `static constexpr std::string_view column_name(std::string_view
-/// field)`, and `static constexpr std::size_t arity` or `static constexpr auto key = btreemapped::key<&Row::field, …>`.
-/// The struct itself may have the same static members; what this template says goes first.
-template <class Row>
-struct table_traits {};
 
 /// A list of key fields: `static constexpr auto key = btreemapped::key<&Car::license_plate, &Car::owner>;`.
 template <auto... Members>
@@ -69,8 +69,6 @@ template <class T>
 concept names_arity = requires { requires could_declare_v<T, decltype(&T::arity)>; };
 template <class T>
 concept names_key = requires { requires could_declare_v<T, decltype(&T::key)>; };
-template <class T>
-concept names_column_name = requires { requires !std::is_member_pointer_v<decltype(&T::column_name)>; };
 
 template <class T>
 concept declares_table = names_table<T> && requires { std::string_view(T::table); };
@@ -80,13 +78,6 @@ template <class T>
 concept declares_arity = names_arity<T> && requires { requires(std::size_t{T::arity} > 0); };
 template <class T>
 concept declares_key = names_key<T> && (key_size_v<std::remove_cvref_t<decltype(T::key)>> > 0);
-template <class T>
-concept declares_column_name = requires(std::string_view field) {
-  std::string_view(T::column_name(field));
-  // A std::string would be gone before anybody reads the name.
-  requires std::is_trivially_copyable_v<std::remove_reference_t<decltype(T::column_name(field))>> ||
-               std::is_lvalue_reference_v<decltype(T::column_name(field))>;
-};
 
 // A declaration that is not of the documented form would silently count as absent: a schema that is no text would leave
 // the table in "public". So what bears the name must also fit, unless the traits have overridden it.
@@ -97,8 +88,7 @@ inline constexpr bool has_well_formed_declarations_v =
     (!names_arity<Traits> || declares_arity<Traits>) && (!names_key<Traits> || declares_key<Traits>) &&
     (declares_arity<Traits> || declares_key<Traits> ||
      ((declares_arity<Row> || !names_arity<Row>) && (declares_key<Row> || !names_key<Row>))) &&
-    (declares_column_name<Traits> ||
-     (!names_column_name<Traits> && (declares_column_name<Row> || !names_column_name<Row>)));
+    has_well_formed_column_name_v<Row>;
 
 // Not consteval: Clang 14 refuses an immediate function in a default argument.
 template <class Row>
@@ -113,13 +103,6 @@ template <class Row>
   if constexpr (declares_schema<table_traits<Row>>) return table_traits<Row>::schema;
   else if constexpr (declares_schema<Row>) return Row::schema;
   else return {};
-}
-
-template <class Row>
-[[nodiscard]] constexpr std::string_view column_name(std::string_view field) {
-  if constexpr (declares_column_name<table_traits<Row>>) return table_traits<Row>::column_name(field);
-  else if constexpr (declares_column_name<Row>) return Row::column_name(field);
-  else return field;
 }
 
 template <class Row, class Fields>
@@ -161,23 +144,36 @@ inline constexpr bool is_view_v =
 template <class T>
 inline constexpr bool is_view_v<std::optional<T>> = is_view_v<T>;
 
+template <class Struct>
+consteval bool check_nested_fields();
+
 /// One instantiation per field, so that the compiler's message names the struct, the position and the type.
 template <class Row, std::size_t Index, class Field>
 consteval bool check_field() {
   static_assert(!is_view_v<Field>,
                 "btreemapped: a field is a view or pointer and would dangle; use an owning type such as std::string");
-  static_assert(is_view_v<Field> || field<Field>,
+  using T = value_type_t<Field>;
+  static_assert(!std::is_enum_v<T> || field<Field>,
+                "btreemapped: an enum's labels are not listed; specialise btreemapped::enum_labels<T> for it");
+  if constexpr (!is_view_v<Field> && !field<Field> && plain_struct<T>) check_nested_fields<T>();
+  static_assert(is_view_v<Field> || std::is_enum_v<T> || field<Field>,
                 "btreemapped: a field's type has no codec; specialise btreemapped::codec<T> for it");
   return true;
+}
+
+/// Those of a struct that would be taken apart if each of its fields had a codec.
+template <class Struct>
+consteval bool check_nested_fields() {
+  return []<std::size_t... Index>(std::index_sequence<Index...>) {
+    return (check_field<Struct, Index, field_t<Struct, Index>>() && ...);
+  }(std::make_index_sequence<field_count_v<Struct>>{});
 }
 
 template <class Row, std::size_t Index, class Field>
 consteval bool check_key_field() {
   static_assert(!is_optional_v<Field>, "btreemapped: a key field cannot be std::optional, as a key column is NOT NULL");
-  static_assert(
-      is_optional_v<Field> || requires(const Field& a, const Field& b) {
-        { a < b } -> std::convertible_to<bool>;
-      }, "btreemapped: a key field's type has no operator<");
+  static_assert(is_optional_v<Field> || !can_be_key_v<Field> || has_order<Field>(),
+                "btreemapped: a key field's type has no operator<, or is made of one that has none");
   static_assert(can_be_key_v<Field>,
                 "btreemapped: this type cannot be a key, as its operator< is no order that agrees with its equality");
   static_assert(std::is_copy_constructible_v<Field>,

@@ -21,6 +21,7 @@ room() {
     detail/reflect.hpp | codec.hpp | codec/*.hpp | detail/codec/*.hpp) echo 2 ;;
     bit_string.hpp | inet.hpp | interval.hpp | macaddr.hpp | money.hpp | numeric.hpp) echo 2 ;;
     time_of_day.hpp | timestamp.hpp | uuid.hpp) echo 2 ;;
+    detail/order.hpp | table_traits.hpp | sql_range.hpp) echo 2 ;;
     row.hpp | detail/key_less.hpp | detail/probe.hpp | detail/column_map.hpp) echo 3 ;;
     range.hpp | change.hpp | replica.hpp | read_guard.hpp | detail/table.hpp | detail/store.hpp) echo 4 ;;
     detail/typed_*.hpp | detail/row_*.hpp | detail/read_*.hpp) echo 4 ;;

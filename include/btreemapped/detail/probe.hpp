@@ -1,11 +1,14 @@
 #pragma once
 
 #include <chrono>
+#include <compare>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+
+#include <btreemapped/detail/order.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -31,11 +34,12 @@ class Reference {
   constexpr Reference() noexcept = default;
   constexpr explicit Reference(const Field& field) noexcept : field_(&field) {}
 
-  friend constexpr bool operator<(const Reference& left, const Reference& right) {
-    return *left.field_ < *right.field_;
+  friend constexpr std::weak_ordering operator<=>(const Reference& left, const Reference& right) {
+    return compare_part(*left.field_, *right.field_);
   }
-  friend constexpr bool operator<(const Reference& left, const Field& right) { return *left.field_ < right; }
-  friend constexpr bool operator<(const Field& left, const Reference& right) { return left < *right.field_; }
+  friend constexpr std::weak_ordering operator<=>(const Reference& left, const Field& right) {
+    return compare_part(*left.field_, right);
+  }
 
  private:
   const Field* field_ = nullptr;

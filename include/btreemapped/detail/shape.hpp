@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,12 +13,32 @@ inline namespace v0 {
 /// The number by which the server's catalog knows an object.
 using Oid = std::uint32_t;
 
-/// A column's type, as a codec's `accepts` sees it.
+struct SqlTypeParts;
+
+/// A type of the server, as a codec's `accepts` sees it: of a column, or of a part of a column's type.
 struct SqlType {
-  Oid oid = 0;         ///< the column's own type
+  Oid oid = 0;         ///< the type itself
   Oid base = 0;        ///< the same, or what its domains are made of; built-in types have OIDs below 10000
-  char kind = 'b';     ///< of the base type, as in pg_type.typtype: b(ase) c(omposite) e(num) r(ange) m(ultirange)
+  char kind = 'b';     ///< of the base type: b(ase) a(rray) c(omposite) e(num) r(ange) m(ultirange)
   std::string name{};  ///< for messages, as format_type() prints it
+  /// What the base type is made of. Null if it is made of nothing, or nested deeper than 64 levels.
+  std::shared_ptr<const SqlTypeParts> parts{};
+};
+
+/// One attribute of a composite type.
+struct SqlAttribute {
+  std::string name{};
+  SqlType type{};
+};
+
+/// What a type is made of, as far as that applies to its kind.
+struct SqlTypeParts {
+  SqlType element{};                       ///< of an array; the bounds of a range; the ranges of a multirange
+  char delimiter = ',';                    ///< between the elements of an array
+  std::vector<SqlAttribute> attributes{};  ///< of a composite type, in the order of its text, without dropped ones
+  std::vector<std::string> labels{};       ///< of an enum, in its order
+  std::string extension{};                 ///< the extension that the type belongs to, and
+  std::string own_name{};                  ///< the type's name in it, without schema
 };
 
 namespace detail {
@@ -109,7 +130,18 @@ struct FieldNeed {
   bool (*accepts)(const SqlType&) = nullptr;  ///< can the field hold every value of this type?
   bool optional = false;                      ///< can the field hold NULL?
   bool key = false;
+  std::string (*refusal)(const SqlType&) = nullptr;  ///< more words on what the field cannot hold, if there are any
 };
+
+/// "numeric, of which the field (integer or smallint) cannot hold every value": the words for a type that the field
+/// does not accept.
+[[nodiscard]] inline std::string describe_refusal(const SqlType& type, std::string_view expected,
+                                                  const std::string& details) {
+  std::string out = type.name + ", of which the field (";
+  out += expected;
+  out += ") cannot hold every value";
+  return details.empty() ? out : out + ": " + details;
+}
 
 /// One finding: what is wrong, and the SQL or step that mends it. A warning does not keep the table from being copied.
 struct Problem {

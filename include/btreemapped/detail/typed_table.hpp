@@ -56,7 +56,7 @@ class TypedTable final : public Table {
     for_each_field_index<Row>([&](auto index) {
       using Field = field_t<Row, index>;
       needs.push_back({std::string(column_name<Row>(field_names_v<Row>[index])), expected_type<Field>(),
-                       &accepts_type<Field>, is_optional_v<Field>, false});
+                       &accepts_type<Field>, is_optional_v<Field>, false, &refusal_of<Field>});
     });
     for (const std::size_t index : Model::indices) needs[index].key = true;
     return needs;

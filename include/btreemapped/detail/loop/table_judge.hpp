@@ -217,9 +217,8 @@ class TableJudge {
     const bool will_be_published = context_.creates_publication && column->generated;
     if (!column->published && (shape_.published || will_be_published)) check_unpublished(*column);
     if (need.accepts != nullptr && !need.accepts(column->type)) {
-      error(need.column,
-            "the column is " + column->type.name + ", of which the field (" + std::string{need.expected} +
-                ") cannot hold every value",
+      const std::string details = need.refusal != nullptr ? need.refusal(column->type) : std::string{};
+      error(need.column, "the column is " + describe_refusal(column->type, need.expected, details),
             "give the field a type for " + column->type.name + "; std::string takes any");
     }
     if (!need.optional && !need.key && !column->not_null) {
