@@ -13,6 +13,7 @@
 #include <btreemapped/detail/sql/rows.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/sql/table_facts.hpp>
+#include <btreemapped/detail/sql/type_catalog.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -69,6 +70,7 @@ FROM pg_catalog.pg_control_system() s)sql");
 struct TableQueries {
   std::string tables;
   std::string publications;
+  std::string types;
   std::string columns;
   std::string unique_indexes;
   std::string leaves;
@@ -115,6 +117,8 @@ SELECT DISTINCT t.n, 'b', x.pubname, NULL, NULL, r.nspname, r.relname, 0
 FROM tree t JOIN rel r ON r.n = t.n AND r.oid <> t.oid JOIN listed x ON x.oid = t.oid
 ORDER BY 1, 2, height, 3)sql";
 
+    types = type_query(start);
+
     columns = start + listed + R"sql(,
 domain(type, base, not_null) AS (
   SELECT a.atttypid, a.atttypid, false
@@ -122,7 +126,7 @@ domain(type, base, not_null) AS (
   UNION
   SELECT d.type, t.typbasetype, d.not_null OR t.typnotnull
   FROM domain d JOIN pg_catalog.pg_type t ON t.oid = d.base AND t.typtype = 'd')
-SELECT r.n, a.attname, a.attnum, a.atttypid, t.oid, t.typtype, pg_catalog.format_type(a.atttypid, a.atttypmod),
+SELECT r.n, a.attname, a.attnum, a.atttypid, pg_catalog.format_type(a.atttypid, a.atttypmod),
   a.atttypmod, a.attnotnull OR d.not_null, a.attgenerated <> '',
   -- servers before 18 list generated columns and do not send them
   (a.attgenerated = '' OR pg_catalog.current_setting('server_version_num')::int >= 180000)
@@ -224,22 +228,22 @@ inline void add_publication(TableFacts& facts, const Rows& rows, std::size_t row
       if (unfiltered[n]) out[n].shape.row_filter.reset();
     }
 
+    const TypeCatalog types{transaction.query(queries.types)};
     const Rows columns = transaction.query(queries.columns);
     for (std::size_t row = 0; row < columns.size(); ++row) {
       TableFacts& facts = facts_of(columns, row);
       ColumnShape& column = facts.shape.columns.emplace_back();
       column.name = columns.text(row, 1);
       column.attnum = columns.number<std::int16_t>(row, 2);
-      column.type = {columns.number<Oid>(row, 3), columns.number<Oid>(row, 4), columns.letter(row, 5),
-                     columns.string(row, 6)};
-      column.typmod = columns.number<std::int32_t>(row, 7);
-      column.not_null = columns.flag(row, 8);
-      column.generated = columns.flag(row, 9);
-      column.published = columns.flag(row, 10) && facts.shape.published;
-      column.in_identity = columns.flag(row, 11);
-      column.selectable = columns.flag(row, 12);
-      column.computed = columns.flag(row, 14);
-      if (columns.flag(row, 13)) facts.toastable.push_back(column.name);
+      column.type = types.find(columns.number<Oid>(row, 3), columns.string(row, 4));
+      column.typmod = columns.number<std::int32_t>(row, 5);
+      column.not_null = columns.flag(row, 6);
+      column.generated = columns.flag(row, 7);
+      column.published = columns.flag(row, 8) && facts.shape.published;
+      column.in_identity = columns.flag(row, 9);
+      column.selectable = columns.flag(row, 10);
+      column.computed = columns.flag(row, 12);
+      if (columns.flag(row, 11)) facts.toastable.push_back(column.name);
     }
 
     const Rows indexes = transaction.query(queries.unique_indexes);

@@ -10,6 +10,7 @@
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/sql/quote.hpp>
 #include <btreemapped/detail/sql/rows.hpp>
+#include <btreemapped/detail/sql/type_catalog.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -78,13 +79,8 @@ part_type(oid, attnum, type) AS (
   SELECT p.oid, p.attnum, below.type
   FROM part_type p
   JOIN pg_catalog.pg_type t ON t.oid = p.type
-  CROSS JOIN LATERAL (
-    SELECT t.typbasetype UNION ALL
-    SELECT t.typelem UNION ALL
-    SELECT a.atttypid FROM pg_catalog.pg_attribute a
-    WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped UNION ALL
-    SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid UNION ALL
-    SELECT g.rngtypid FROM pg_catalog.pg_range g WHERE g.rngmultitypid = t.oid) below(type)
+  CROSS JOIN LATERAL )sql" +
+         std::string{types_below} + R"sql(
   WHERE below.type >= 10000),
 -- since when a table is where it is: what it was in the meantime may have kept rows out of the stream
 place(oid, partition_since, schema_since) AS (
