@@ -54,18 +54,17 @@ struct AttributePlaces {
 
 template <class T>
 [[nodiscard]] AttributePlaces<field_count_v<T>> find_attributes(const SqlTypeParts& type) {
-  const auto& all = type.attributes;
+  const auto& attributes = type.attributes;
   AttributePlaces<field_count_v<T>> places;
   std::size_t next = 0;  // most structs name the attributes in their order
   for (std::size_t field = 0; field < field_count_v<T>; ++field) {
     const std::string_view name = column_name<T>(field_names_v<T>[field]);
-    if (next >= all.size() || all[next].name != name) {
-      next = static_cast<std::size_t>(
-          std::find_if(all.begin(), all.end(), [&](const SqlAttribute& each) { return each.name == name; }) -
-          all.begin());
-    }
+    const auto bears_it = [&](const SqlAttribute& each) { return each.name == name; };
+    if (next >= attributes.size() || !bears_it(attributes[next]))
+      next =
+          static_cast<std::size_t>(std::find_if(attributes.begin(), attributes.end(), bears_it) - attributes.begin());
     places.of_field[field] = next;
-    if (next == all.size()) places.complete = false;
+    if (next == attributes.size()) places.complete = false;
     ++next;
   }
   return places;
@@ -105,12 +104,12 @@ struct codec<T> : detail::CompositeCodec {
   [[nodiscard]] static bool accepts(const SqlType& type) {
     if (type.kind != 'c' || type.parts == nullptr) return false;
     const auto places = detail::find_attributes<T>(*type.parts);
-    bool all = places.complete;
+    bool fits = places.complete;
     detail::for_each_field_index<T>([&](auto index) {
       using Field = detail::field_t<T, index>;
-      all = all && detail::accepts_type<Field>(type.parts->attributes[places.of_field[index]].type);
+      fits = fits && detail::accepts_type<Field>(type.parts->attributes[places.of_field[index]].type);
     });
-    return all;
+    return fits;
   }
 
   [[nodiscard]] static std::string refusal(const SqlType& type) {

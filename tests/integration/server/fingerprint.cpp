@@ -165,6 +165,42 @@ TEST_CASE("a renamed value of an enum changes the fingerprint, however deep the 
   CHECK(watched.changes("ALTER TYPE public.pair RENAME ATTRIBUTE right_one TO other"));
 }
 
+TEST_CASE("every change of what a column's type is made of changes the fingerprint") {
+  Watched watched(R"sql(
+    CREATE TYPE public.mood AS ENUM ('sad', 'happy');
+    CREATE TYPE public.inner_pair AS (feeling public.mood, number int);
+    CREATE DOMAIN public.inner_domain AS public.inner_pair;
+    CREATE TYPE public.span AS RANGE (subtype = public.inner_pair);
+    CREATE DOMAIN public.spans AS public.span_multirange;
+    CREATE TYPE public.pair AS (spans public.spans[], inners public.inner_domain[]);
+    CREATE TABLE public.place (street text, zip int);
+    CREATE TABLE public.t (id int PRIMARY KEY, v public.pair[], w public.place, x text))sql");
+  CHECK(watched.changes("ALTER TYPE public.mood ADD VALUE 'new'"));
+  CHECK(watched.changes("ALTER TYPE public.mood RENAME VALUE 'new' TO 'newer'"));
+  CHECK(watched.changes("ALTER TYPE public.inner_pair RENAME ATTRIBUTE number TO count"));
+  CHECK(watched.changes("ALTER TYPE public.inner_pair ADD ATTRIBUTE more text"));
+  CHECK(watched.changes("ALTER TYPE public.inner_pair DROP ATTRIBUTE more"));
+  CHECK(watched.changes("ALTER TYPE public.inner_pair DROP ATTRIBUTE count, ADD ATTRIBUTE count bigint"));
+  CHECK(watched.changes("ALTER TYPE public.pair ADD ATTRIBUTE more text"));
+  CHECK(watched.changes("ALTER TABLE public.place ADD COLUMN house int"));
+  CHECK(watched.changes("ALTER TABLE public.place RENAME COLUMN zip TO code"));
+  CHECK(watched.changes("ALTER TABLE public.place DROP COLUMN code"));
+}
+
+TEST_CASE("what has no influence on a type's text leaves the fingerprint as it is") {
+  Watched watched(R"sql(
+    CREATE TYPE public.mood AS ENUM ('sad', 'happy'); CREATE TYPE public.pair AS (feeling public.mood, number int);
+    CREATE TYPE public.other AS (a int);
+    CREATE TABLE public.t (id int PRIMARY KEY, v public.pair[], w int, x public.other))sql");
+  CHECK_FALSE(watched.changes("ALTER TYPE public.pair RENAME TO couple"));
+  CHECK_FALSE(watched.changes("COMMENT ON TYPE public.couple IS 'two'; GRANT USAGE ON TYPE public.mood TO PUBLIC"));
+  CHECK_FALSE(watched.changes("CREATE DOMAIN public.unused AS public.mood; CREATE TABLE public.u (c public.couple)"));
+  const std::string before = watched.fingerprint();
+  watched.db.exec("ALTER TYPE public.other ADD ATTRIBUTE b int");
+  CHECK(watched.fingerprint() != before);
+  CHECK(mapped(watched.fingerprint()) == mapped(before));
+}
+
 TEST_CASE("what happens to partitions changes the fingerprint") {
   Watched watched(R"sql(
     CREATE TABLE public.t (id int PRIMARY KEY, v text, w int) PARTITION BY RANGE (id);
