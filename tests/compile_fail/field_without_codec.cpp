@@ -1,12 +1,17 @@
-// A field of a type that no codec decodes.
+// A field of a type that no codec decodes, and that is no plain struct either.
 // expect: btreemapped: a field.s type has no codec
 #include <cstddef>
 #include <cstdint>
 
 #include <btreemapped/replica.hpp>
 
-struct Money {
-  std::int64_t cents;
+class Money {
+ public:
+  Money() = default;
+  explicit Money(std::int64_t cents) : cents_(cents) {}
+
+ private:
+  std::int64_t cents_ = 0;
 };
 struct Row {
   std::int32_t id;
