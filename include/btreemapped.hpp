@@ -14,8 +14,10 @@
 #include <btreemapped/replica.hpp>
 #include <btreemapped/replicator.hpp>
 #include <btreemapped/row.hpp>
+#include <btreemapped/sql_range.hpp>
 #include <btreemapped/state.hpp>
 #include <btreemapped/status.hpp>
+#include <btreemapped/table_traits.hpp>
 #include <btreemapped/time_of_day.hpp>
 #include <btreemapped/timestamp.hpp>
 #include <btreemapped/uuid.hpp>

@@ -170,7 +170,7 @@ TEST_CASE("labels that swap their names swap the rows' values", "[G4]") {
 TEST_CASE("an attribute that is added to a composite type is noticed", "[G4]") {
   Follower follower(soon);
   follower.database.exec("ALTER TYPE item ADD ATTRIBUTE more text");
-  static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
+  static_cast<void>(follower.log.wait_for(EventKind::table_healed, 1, "public.rows"));
   follower.database.exec("INSERT INTO rows VALUES (2, '{}', 'ok', ARRAY[ROW('b', 1, 2, 'x')]::item[]::thing[])");
   follower.database.catch_up(*follower.replicator);
   CHECK(follower.rows->get(1)->items.at(0)->amount == 70);
@@ -181,7 +181,7 @@ TEST_CASE("an attribute that is added to a composite type is noticed", "[G4]") {
 TEST_CASE("an attribute that the struct does not name may go", "[G4]") {
   Follower follower(soon);
   follower.database.exec("ALTER TYPE item DROP ATTRIBUTE extra");
-  static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
+  static_cast<void>(follower.log.wait_for(EventKind::table_healed, 1, "public.rows"));
   follower.database.exec("INSERT INTO rows VALUES (2, '{}', 'ok', ARRAY[ROW('b', 2)]::item[]::thing[])");
   follower.database.catch_up(*follower.replicator);
   CHECK(follower.rows->get(1)->items.at(0)->amount == 70);

@@ -37,6 +37,8 @@ struct Car {
 // clang-format off
 #include "readme/rows.cpp"
 #include "readme/codec.cpp"
+#include "readme/composites.cpp"
+#include "readme/enums.cpp"
 // clang-format on
 
 namespace readme_test {
@@ -137,18 +139,44 @@ TEST_CASE("the README's declared rows name their tables and keys", "[readme]") {
   CHECK(readings.to_vector().front().value == 0.5);
 }
 
-TEST_CASE("the README's codec reads an enum", "[readme]") {
+TEST_CASE("the README's enum and structs hold enums and composite types", "[readme]") {
   Shop shop;
   shop.sql().exec(
-      "CREATE TYPE color AS ENUM ('red', 'green', 'blue'); CREATE TABLE paints (color color PRIMARY KEY, litres int "
-      "NOT NULL);"
-      "INSERT INTO paints VALUES ('green', 20); ALTER PUBLICATION cars_pub ADD TABLE paints; GRANT SELECT ON paints TO "
-      "cars_reader");
+      "CREATE TYPE color AS ENUM ('red', 'green', 'dark blue'); CREATE TYPE address AS (street text, zip text, house "
+      "int);"
+      "CREATE TABLE paints (color color PRIMARY KEY, litres int NOT NULL);"
+      "CREATE TABLE customers (id int PRIMARY KEY, home address, delivery address[] NOT NULL);"
+      "INSERT INTO paints VALUES ('dark blue', 20);"
+      "INSERT INTO customers VALUES (1, ROW('Main Street', '12345', 7), ARRAY[ROW('a, b', NULL, NULL)]::address[]);"
+      "ALTER PUBLICATION cars_pub ADD TABLE paints, customers; GRANT SELECT ON paints, customers TO cars_reader");
   btreemapped::Replicator replicator(as_reader());
   const auto paints = replicator.add_replica<Paint, 1>("paints");
+  const auto customers = replicator.add_replica<Customer, 1>("customers");
   test::start_and_sync(replicator);
-  CHECK(paints.get(Color::green)->litres == 20);
+  CHECK(paints.get(Color::dark_blue)->litres == 20);
   CHECK_FALSE(paints.contains(Color::red));
+  const std::optional<Customer> customer = customers.get(1);
+  REQUIRE(customer.has_value());
+  CHECK(customer->home->street == "Main Street");
+  CHECK(customer->home->house == 7);
+  REQUIRE(customer->delivery.size() == 1);
+  CHECK(customer->delivery[0].street == "a, b");
+  CHECK_FALSE(customer->delivery[0].house.has_value());
+}
+
+TEST_CASE("the README's codec reads amounts of money", "[readme]") {
+  Shop shop;
+  shop.sql().exec(
+      "CREATE TABLE prices (id int PRIMARY KEY, amount numeric(12,2) NOT NULL);"
+      "INSERT INTO prices VALUES (1, 12.5), (2, -0.05), (3, 9999999999.99), (4, 0);"
+      "ALTER PUBLICATION cars_pub ADD TABLE prices; GRANT SELECT ON prices TO cars_reader");
+  btreemapped::Replicator replicator(as_reader());
+  const auto prices = replicator.add_replica<Price, 1>("prices");
+  test::start_and_sync(replicator);
+  CHECK(prices.get(1)->amount.value == 1250);
+  CHECK(prices.get(2)->amount.value == -5);
+  CHECK(prices.get(3)->amount.value == 999'999'999'999);
+  CHECK(prices.get(4)->amount.value == 0);
 }
 
 TEST_CASE("the README's reads give what is shown", "[readme]") {

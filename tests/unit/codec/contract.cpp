@@ -214,7 +214,7 @@ static_assert(well_formed_options<std::string> && well_formed_options<double> &&
 // So does one that would change a copy, or not be told the type that it asks for.
 static_assert(!well_formed_decode<ByValue> && !well_formed_decode<ByConstReference> && !well_formed_decode<ByOid>);
 static_assert(well_formed_decode<Price> && well_formed_decode<Folded> && well_formed_decode<double>);
-static_assert(!decodable<ByTypeAlone>);
+static_assert(decodable<ByTypeAlone> && well_formed_decode<ByTypeAlone>);
 
 // What a specialisation may rely on: these signatures, by these names.
 static_assert(std::is_same_v<decltype(SqlType::oid), btreemapped::Oid> &&
