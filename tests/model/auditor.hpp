@@ -9,9 +9,12 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <typeindex>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
+#include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/numeric.hpp>
 #include <btreemapped/range.hpp>
@@ -71,9 +74,26 @@ class Auditor {
     const std::uint64_t sequence = place.sequence();
     const btreemapped::Lsn lsn = place.lsn();
     require(sequence >= last_sequence_, "sequence() went back");
-    require(lsn >= last_lsn_, "lsn() went back from " + to_string(last_lsn_) + " to " + to_string(lsn));
+    btreemapped::Lsn& last_lsn = last_lsns_[typeid(Place)];
+    require(lsn >= last_lsn, "lsn() went back from " + to_string(last_lsn) + " to " + to_string(lsn));
     last_sequence_ = sequence;
-    last_lsn_ = lsn;
+    last_lsn = lsn;
+  }
+
+  /// What must hold when one of the replicas is being copied: over two that are not, and each by itself.
+  void check_two() {
+    try {
+      btreemapped::read(replicas_.accounts, replicas_.positions, [this](const auto& accounts, const auto& positions) {
+        count_commit(accounts.sequence());
+        check_sum(accounts, positions);
+      });
+    } catch (const btreemapped::StaleError&) {
+      check_nested(replicas_.quotes.read(), replicas_.quotes);
+    }
+  }
+
+  void count_commit(std::uint64_t sequence) {
+    if (std::exchange(last_audited_, sequence) != sequence) ++commits_;
   }
 
   /// What must hold over all replicas at one commit.
@@ -81,7 +101,7 @@ class Auditor {
     const auto check = [this](const auto& accounts, const auto& positions, const auto& quotes) {
       check_progress(accounts);
       const std::uint64_t sequence = last_sequence_;
-      if (std::exchange(last_audited_, sequence) != sequence) ++commits_;
+      count_commit(sequence);
       check_sum(accounts, positions);
       check_signatures(positions);
       sightings_.add(sequence, digest_of(accounts, positions, quotes));
@@ -91,7 +111,11 @@ class Auditor {
       check_progress(accounts);
       require(last_sequence_ == sequence, "a commit was published during a read");
     };
-    btreemapped::read(replicas_.accounts, replicas_.positions, replicas_.quotes, check);
+    try {
+      btreemapped::read(replicas_.accounts, replicas_.positions, replicas_.quotes, check);
+    } catch (const btreemapped::StaleError&) {
+      check_two();
+    }
   }
 
   template <class Accounts, class Positions>
@@ -236,7 +260,7 @@ class Auditor {
   Sightings& sightings_;
   std::mt19937_64 random_;
   std::uint64_t last_sequence_ = 0;
-  btreemapped::Lsn last_lsn_{};
+  std::map<std::type_index, btreemapped::Lsn> last_lsns_{};  // of each kind of place
   std::map<std::string, btreemapped::Numeric> last_signatures_{};
   std::uint64_t last_audited_ = 0;
   std::size_t audits_ = 0;

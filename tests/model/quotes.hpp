@@ -76,6 +76,14 @@ class Quotes {
              " AND NOT EXISTS (SELECT FROM quote other WHERE other.venue = quote.venue AND other.symbol = ", to, ")"));
   }
 
+  /// From one partition to the other, where the place is free.
+  void relocate() {
+    const std::string to = session_.venue();
+    session_.exec(text("UPDATE quote SET venue = ", to, this_ladder(),
+                       " AND NOT EXISTS (SELECT FROM quote other WHERE (other.venue, other.symbol) = (", to,
+                       ", quote.symbol))"));
+  }
+
   void reprice() {
     session_.exec(
         text("UPDATE quote SET price = ", session_.price(), this_ladder(), " AND level <= ", session_.below(10)));

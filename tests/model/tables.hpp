@@ -28,7 +28,7 @@ struct Position {
 };
 
 /// The levels of a ladder, one ladder for each venue and symbol, are renumbered by single statements. The same level
-/// may be spelled in several ways.
+/// may be spelled in several ways. Each venue is a partition.
 struct Quote {
   std::string venue;
   std::string symbol;
@@ -81,12 +81,19 @@ inline constexpr const char* schema = R"sql(
     touched bigint NOT NULL DEFAULT 0,
     price numeric NOT NULL,
     book text,
-    PRIMARY KEY (venue, symbol, level) DEFERRABLE INITIALLY DEFERRED);
+    PRIMARY KEY (venue, symbol, level) DEFERRABLE INITIALLY DEFERRED) PARTITION BY LIST (venue);
+  CREATE TABLE quote_oslo PARTITION OF quote FOR VALUES IN ('Oslo');
+  CREATE TABLE quote_rome PARTITION OF quote FOR VALUES IN ('Rome');
+  CREATE TABLE quote_bonn (LIKE quote INCLUDING ALL);
+  INSERT INTO quote_bonn (venue, symbol, level, token, price) SELECT 'Bonn', 'AAA', i, i, i FROM generate_series(1, 9) i;
   ALTER TABLE quote ALTER book SET STORAGE EXTERNAL;
   ALTER TABLE quote REPLICA IDENTITY FULL;
+  ALTER TABLE quote_oslo REPLICA IDENTITY FULL;
+  ALTER TABLE quote_rome REPLICA IDENTITY FULL;
+  ALTER TABLE quote_bonn REPLICA IDENTITY FULL;
 
   CREATE TABLE journal (entry text);  -- which nobody follows
-  CREATE PUBLICATION pub FOR TABLE account, position, quote;
+  CREATE PUBLICATION pub FOR TABLE account, position, quote WITH (publish_via_partition_root = true);
 
   -- Text that does not compress, 32 characters a piece.
   CREATE FUNCTION ballast(seed bigint, pieces bigint) RETURNS text LANGUAGE sql AS
@@ -104,6 +111,28 @@ inline constexpr const char* identity_by_row[] = {
 inline constexpr const char* identity_by_key[] = {
     "ALTER TABLE account REPLICA IDENTITY DEFAULT",
     "ALTER TABLE position REPLICA IDENTITY USING INDEX position_key",
+};
+
+/// Changes of the rows or of the table that no message shows, each a transaction. What accounts and positions hold
+/// together stays the same.
+struct Alteration {
+  const char* table;
+  const char* sql;
+};
+inline constexpr Alteration alterations[] = {
+    {"quote",
+     "ALTER TABLE quote DETACH PARTITION quote_rome; UPDATE quote_rome SET price = price + 100;"
+     "ALTER TABLE quote ATTACH PARTITION quote_rome FOR VALUES IN ('Rome')"},
+    {"account", "ALTER TABLE account ALTER open TYPE boolean USING NOT open"},
+    {"position", "ALTER TABLE position ALTER history TYPE text USING 'rewritten ' || history"},
+    {"quote", "ALTER TABLE quote ATTACH PARTITION quote_bonn FOR VALUES IN ('Bonn')"},
+    {"account",
+     "CREATE TABLE successor (LIKE account INCLUDING ALL); LOCK TABLE account; INSERT INTO successor SELECT * FROM "
+     "account; DROP TABLE account; ALTER TABLE successor RENAME TO account; ALTER PUBLICATION pub ADD TABLE account"},
+    {"quote", "ALTER TABLE quote ALTER price TYPE numeric USING price * 2"},
+    {"account", "ALTER TABLE account ALTER note TYPE text USING 'rewritten'"},
+    {"quote", "ALTER TABLE quote DETACH PARTITION quote_bonn"},
+    {"position", "ALTER TABLE position ALTER cost TYPE numeric USING cost * 1.0"},
 };
 
 }  // namespace model

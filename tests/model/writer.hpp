@@ -67,11 +67,12 @@ class Writer {
   /// Throws: when the replicas have come so far without it.
   void read_own_write(const btreemapped::Replicator& replicator, const Replicas& replicas) {
     sign();
-    if (!replicator.wait_for(session_.position(), std::chrono::milliseconds{100})) return;
-    const btreemapped::Numeric written{signatures_};
-    const auto seen = replicas.positions.get_with(session_.name(), signature,
-                                                  [&](const Position& row) { return row.cost == written; });
-    if (!seen.value_or(true))  // somebody may have truncated the table since
+    const btreemapped::Lsn position = session_.position();
+    if (!replicator.wait_for(position, std::chrono::milliseconds{100})) return;
+    const auto guard = replicas.positions.read();
+    if (guard.lsn() < position) return;  // it is being copied
+    const Position* const seen = guard.find(session_.name(), signature);
+    if (seen != nullptr && seen->cost != btreemapped::Numeric{signatures_})  // somebody may have truncated the table
       throw std::runtime_error(session_.name() + " does not see what it has committed");
     ++tally_.own_writes;
   }
@@ -195,6 +196,7 @@ class Writer {
         {4, [](Writer& w) { w.quotes_.swap_levels(); }},
         {3, [](Writer& w) { w.quotes_.swap_levels_by_and_by(); }},
         {2, [](Writer& w) { w.quotes_.rename(); }},
+        {3, [](Writer& w) { w.quotes_.relocate(); }},
         {5, [](Writer& w) { w.quotes_.reprice(); }},
         {4, [](Writer& w) { w.quotes_.write_book(); }},
         {2, [](Writer& w) { w.quotes_.touch(); }},

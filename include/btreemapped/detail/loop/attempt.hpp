@@ -222,6 +222,11 @@ class Attempt {
     return sql::fingerprint_of(followed.shape->fingerprint, columns) == sql::fingerprint_of(fingerprint, columns);
   }
 
+  static bool same_definition(const Followed& followed, const std::string& fingerprint) {
+    const std::vector<std::string> columns = columns_of(*followed.table);
+    return sql::definition_of(followed.shape->fingerprint, columns) == sql::definition_of(fingerprint, columns);
+  }
+
   static sql::CopySource source_of(const Followed& followed) {
     return {followed.shape->table, followed.shape->kind, columns_of(*followed.table), followed.shape->row_filter};
   }
@@ -288,17 +293,20 @@ class Attempt {
     const sql::GuardReport report =
         sql::guard_copy(snapshot, *control_, sources, publications_, lock_timeout_, no_deadline);
     const auto again = [&](std::size_t table, const std::string& what, const std::string& sqlstate) {
-      return SchemaError(what + "; trying again",
-                         {.sqlstate = sqlstate, .table = to_string(sources[table].table), .retryable = true});
+      return SchemaError(what, {.sqlstate = sqlstate, .table = to_string(sources[table].table), .retryable = true});
     };
     for (const sql::GuardFinding& finding : report.findings) {
       if (finding.retryable) throw again(finding.table, finding.what, finding.sqlstate);
       faults.push_back(
           {followed_[finding.table].table, {}, finding.what, slot_.consistent_point, false, finding.sqlstate});
     }
-    for (std::size_t i = 0; i < sources.size(); ++i)
-      if (!same(followed_[i], report.fingerprints[i]))
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      if (!same_definition(followed_[i], report.fingerprints[i]))
         throw again(i, "table " + to_string(sources[i].table) + " was altered before it was to be copied", "");
+      auto copied = std::make_shared<TableShape>(*followed_[i].shape);
+      copied->fingerprint = report.fingerprints[i];
+      followed_[i].shape = std::move(copied);
+    }
     for (const Fault& fault : faults) forget(*fault.table);
   }
 

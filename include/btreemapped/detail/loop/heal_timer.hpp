@@ -9,8 +9,8 @@ inline namespace v0 {
 namespace detail {
 
 /// When to copy a table afresh: soon where a copy should mend it, seldom where the table holds what the row cannot, and
-/// ever more seldom while it does not help. A failure is scheduled, an attempt is begun when it is due, and any copy that
-/// is made, asked for or not, serves what was scheduled before.
+/// ever more seldom while it does not help. A failure is scheduled, an attempt is begun when it is due, and any copy
+/// that is made, asked for or not, serves what was scheduled before.
 class HealTimer {
  public:
   using Clock = std::chrono::steady_clock;

@@ -34,8 +34,8 @@ inline namespace v0 {
 namespace detail {
 
 /// Copies single tables afresh while the stream of the others goes on. What the stream says of them is written down
-/// from before a second slot exists; the copy under that slot's snapshot is compared with the rows that are served, what
-/// committed since is replayed on the difference, and the result is published as one commit, where the others are.
+/// from before a second slot exists; the copy under that slot's snapshot is compared with the rows that are served,
+/// what committed since is replayed on the difference, and the result is published as one commit, where the others are.
 /// The driver's: all of it runs on the driver's thread, but for the steps of its own Attempt.
 class TableResync {
  public:
@@ -160,7 +160,8 @@ class TableResync {
   void replay() {
     for (std::size_t n = 0; n < entries_per_slice && !log_->empty(); ++n) {
       if (const Errc error = replay_.replay(log_->front(), begin_); error != Errc::ok)
-        return fail_with("the changes that came meanwhile make no sense: " + std::string(v0::describe(error)));
+        return fail_with("the changes that came meanwhile make no sense: " + std::string(v0::describe(error)),
+                         HealTimer::Cause::divergence);
       log_->pop();
     }
     take_out(replay_.take_faults());
@@ -219,9 +220,9 @@ class TableResync {
     std::erase(tables_, &table);
   }
 
-  void fail_with(const std::string& why) {
+  void fail_with(const std::string& why, HealTimer::Cause cause) {
     for (Table* const table : std::exchange(tables_, {}))
-      health_.expire(*table, HealTimer::Cause::divergence, to_string(table->name()) + ": " + why);
+      health_.expire(*table, cause, to_string(table->name()) + ": " + why + "; trying again");
     end();
   }
 
@@ -233,7 +234,10 @@ class TableResync {
     const std::string sqlstate = sqlstate_of(reason);
     if (sqlstate == "53400" || sqlstate == "53300")
       throw SchemaError(why + "; copying all tables afresh", {.sqlstate = sqlstate, .retryable = true});
-    fail_with(why + "; trying again");
+    // Without a code of the server's it was the guard of the copy: the table is being altered.
+    const auto cause =
+        sqlstate.empty() && is_schema_error(reason) ? HealTimer::Cause::altered : HealTimer::Cause::divergence;
+    fail_with(why, cause);
   }
 
   const Options& options_;

@@ -102,8 +102,8 @@ SELECT r.n, r.oid, r.relkind, r.relreplident, r.relpersistence, pg_catalog.row_s
 FROM rel r)sql";
 
     publications = start + listed + R"sql(
-SELECT r.n, 'o' AS place, x.pubname, CASE WHEN x.no_list THEN '' ELSE x.attnames::text END, x.rowfilter, r.nspname, r.relname,
-  0 AS height
+SELECT r.n, 'o' AS place, x.pubname, CASE WHEN x.no_list THEN '' ELSE x.attnames::text END, x.rowfilter, r.nspname,
+  r.relname, 0 AS height
 FROM rel r JOIN listed x ON x.oid = r.oid
 UNION ALL
 SELECT l.n, 'a', x.pubname, NULL, NULL, s.nspname, c.relname, l.height

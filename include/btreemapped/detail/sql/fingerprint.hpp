@@ -114,12 +114,17 @@ LEFT JOIN pg_catalog.pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attn
 LEFT JOIN types t ON t.oid = a.attrelid AND t.attnum = a.attnum
 UNION ALL
 SELECT t.n, 'l', '', pg_catalog.md5(pg_catalog.string_agg(
-  ROW(c.oid, c.relkind, c.relpersistence, c.relreplident, c.relfilenode, t.detaching, k.partition_since)::text, ','
-  ORDER BY c.oid))
+  ROW(c.oid, c.relkind, c.relpersistence, c.relreplident, t.detaching, k.partition_since)::text, ',' ORDER BY c.oid))
 FROM tree t
 JOIN rel r ON r.n = t.n AND r.relkind = 'p'
 JOIN pg_catalog.pg_class c ON c.oid = t.oid
 JOIN place k ON k.oid = t.oid
+GROUP BY t.n
+UNION ALL
+SELECT t.n, 's', '', pg_catalog.md5(pg_catalog.string_agg(ROW(c.oid, c.relfilenode)::text, ',' ORDER BY c.oid))
+FROM tree t
+JOIN rel r ON r.n = t.n AND r.relkind = 'p'
+JOIN pg_catalog.pg_class c ON c.oid = t.oid
 GROUP BY t.n
 UNION ALL
 SELECT r.n, 'p', p.pubname,
@@ -166,6 +171,18 @@ ORDER BY 1, 2, 3)sql";
     const std::string_view name = line.substr(1, line.find('\t') - 1);
     const auto is_named = [&](const std::string& column) { return on_one_line(column) == name; };
     if (line.front() != 'c' || std::any_of(columns.begin(), columns.end(), is_named)) out += line;
+  }
+  return out;
+}
+
+/// The same without what says where the rows of partitions are stored: a truncate of them before the snapshot is no
+/// reason to look at the table's definition anew.
+[[nodiscard]] inline std::string definition_of(std::string_view fingerprint, std::span<const std::string> columns) {
+  std::string out = fingerprint_of(fingerprint, columns);
+  const auto ends_line = [](char c) { return c == '\n'; };
+  for (auto line = out.begin(); line != out.end();) {
+    const auto next = std::find_if(line, out.end(), ends_line) + 1;
+    line = *line == 's' ? out.erase(line, next) : next;
   }
   return out;
 }
