@@ -298,4 +298,28 @@ TEST_CASE("rows written by ON CONFLICT and MERGE arrive as what became of them",
         Items{{1, "m", 10}, {4, "d", 4}, {5, "e", 5}, {12, "y", std::nullopt}});
 }
 
+struct Lease {
+  std::string room;
+  std::string during;
+  std::int32_t id;
+
+  friend bool operator==(const Lease&, const Lease&) = default;
+};
+
+TEST_CASE("a key without overlaps is followed where there is such a thing", "[identity]") {
+  test::Database database;
+  const std::string leases =
+      "CREATE TABLE items (room int4range, during daterange, id int NOT NULL, PRIMARY KEY (room, during WITHOUT "
+      "OVERLAPS)); INSERT INTO items VALUES ('[1,2)', '[2020-01-01,2020-02-01)', 1), ('[1,2)', '[2020-02-01,)', 2); ";
+  if (std::stoi(database.value("SHOW server_version_num")) < 180000) {
+    CHECK_THROWS(database.exec(leases));
+    return;
+  }
+  test::Following<Lease, 2> following(database, leases + publish);
+  CHECK(
+      following.rows_after("UPDATE items SET during = '[2020-03-01,)' WHERE id = 2; UPDATE items SET id = 3 WHERE id = "
+                           "1; INSERT INTO items VALUES ('[5,6)', '(,)', 4)") ==
+      std::vector<Lease>{{"[1,2)", "[2020-01-01,2020-02-01)", 3}, {"[1,2)", "[2020-03-01,)", 2}, {"[5,6)", "(,)", 4}});
+}
+
 }  // namespace identities_test

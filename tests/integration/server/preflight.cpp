@@ -387,6 +387,7 @@ TEST_CASE("partial, expression and invalid indexes do not make the key unique") 
   preflight.db.exec(
       "CREATE TABLE public.t (id int PRIMARY KEY, o int NOT NULL);"
       "CREATE UNIQUE INDEX ON public.t (o) WHERE id > 0; CREATE UNIQUE INDEX ON public.t ((o + 1));"
+      "ALTER TABLE public.t ADD EXCLUDE USING btree (o WITH =);"
       "ALTER TABLE public.t REPLICA IDENTITY FULL; CREATE PUBLICATION pub FOR TABLE public.t");
   preflight.expect("no unique index");
 }

@@ -143,7 +143,7 @@ ORDER BY r.n, a.attnum)sql";
     unique_indexes = start + R"sql(
 SELECT r.n, c.relname, i.indisprimary, i.indimmediate, a.attname, a.attnotnull
 FROM rel r
-JOIN pg_catalog.pg_index i ON i.indrelid = r.oid AND i.indisunique AND i.indisvalid AND NOT i.indisexclusion
+JOIN pg_catalog.pg_index i ON i.indrelid = r.oid AND i.indisunique AND i.indisvalid
   AND i.indpred IS NULL AND i.indexprs IS NULL
 JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
 CROSS JOIN LATERAL pg_catalog.generate_series(0, i.indnkeyatts - 1) k
