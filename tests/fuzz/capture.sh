@@ -41,6 +41,8 @@ CREATE EXTENSION hstore;
 CREATE EXTENSION citext;
 CREATE TYPE mood AS ENUM ('calm', 'wild', 'not, "said"');
 CREATE TYPE point3 AS (x int, y numeric, label text);
+CREATE TYPE named_point AS (label text, unnamed text, x int, names text[]);
+CREATE TYPE textrange AS RANGE (subtype = text, collation = "C");
 CREATE DOMAIN plate AS int CHECK (VALUE > 0);
 CREATE TABLE kinds (id int PRIMARY KEY, b bool, s int2, i int8, o oid, r real, d float8, n numeric, v varchar(20),
   c char(5), y bytea, u uuid, dt date, ts timestamp, tz timestamptz, t time, tt timetz, iv interval, m mood, p plate,

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -39,9 +40,11 @@
 #include <btreemapped/detail/key_less.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
+#include <btreemapped/sql_range.hpp>
 
 #include "fuzz/print.hpp"
 #include "fuzz/require.hpp"
+#include "fuzz/structured.hpp"
 #include "support/bytes.hpp"
 
 namespace {
@@ -157,6 +160,15 @@ constexpr Codec codecs[] = {
     {31, "numeric", &builtin<detail::numeric_oid>, &check<boost::multiprecision::cpp_int>},
     {32, "numeric", &builtin<detail::numeric_oid>, &check<boost::multiprecision::cpp_dec_float_50>},
     {33, "int8", &builtin<detail::int8_oid>, &check<boost::multiprecision::int128_t>},
+    {34, "int4[]", &fuzz::integers, &check<std::vector<std::int32_t>>},
+    {35, "text[]", &fuzz::texts, &check<std::vector<std::vector<std::optional<std::string>>>>},
+    {37, "mood", &fuzz::mood, &check<fuzz::Mood>},
+    {38, "named_point", &fuzz::point3, &check<fuzz::Point3>},
+    {39, "named_point[]", &fuzz::points, &check<std::vector<std::optional<fuzz::Point3>>>},
+    {40, "int4range", &fuzz::range, &check<SqlRange<std::int32_t>>},
+    {41, "textrange", &fuzz::text_range, &check<SqlRange<std::string>>},
+    {42, "textmultirange", &fuzz::multirange, &check<SqlMultirange<std::string>>},
+    {43, "hstore", &fuzz::hstore, &check<std::map<std::string, std::optional<std::string>>>},
 };
 
 }  // namespace

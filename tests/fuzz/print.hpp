@@ -6,9 +6,13 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
+
+#include <btreemapped/sql_range.hpp>
 
 // Values as PostgreSQL prints them, for those types that do not print themselves.
 namespace fuzz {
@@ -92,6 +96,68 @@ concept prints_itself = !requires(const T& value) { value.dump(); } && requires(
 template <prints_itself T>
 std::string print(const T& value) {
   return to_string(value);
+}
+
+/// A piece of a value that is made of others, always in quotes.
+inline std::string in_quotes(const std::string& text, bool doubled) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += doubled ? c : '\\';
+    out += c;
+  }
+  return out += '"';
+}
+
+// Declared before they use each other.
+template <class T>
+std::string print(const std::vector<T>& value);
+template <class T>
+std::string print(const btreemapped::SqlRange<T>& value);
+template <class T>
+std::string print(const btreemapped::SqlMultirange<T>& value);
+std::string print(const std::map<std::string, std::optional<std::string>>& value);
+
+/// What stands in an array or composite value: NULL is a word here and nothing there.
+template <class T>
+std::string piece(const T& value, bool doubled) {
+  return in_quotes(print(value), doubled);
+}
+template <class T>
+std::string piece(const std::optional<T>& value, bool doubled) {
+  return value ? piece(*value, doubled) : doubled ? "" : "NULL";
+}
+/// The next dimension.
+template <class T>
+std::string piece(const std::vector<T>& value, bool doubled) {
+  return doubled ? in_quotes(print(value), doubled) : print(value);
+}
+
+template <class T>
+std::string print(const std::vector<T>& value) {
+  std::string out = "{";
+  for (const T& each : value) out += (out.size() == 1 ? "" : ",") + piece(each, false);
+  return out + '}';
+}
+
+template <class T>
+std::string print(const btreemapped::SqlRange<T>& value) {
+  if (value.empty()) return "empty";
+  return (value.lower_inclusive() ? "[" : "(") + piece(value.lower(), true) + ',' + piece(value.upper(), true) +
+         (value.upper_inclusive() ? ']' : ')');
+}
+
+template <class T>
+std::string print(const btreemapped::SqlMultirange<T>& value) {
+  std::string out = "{";
+  for (const auto& each : value.ranges) out += (out.size() == 1 ? "" : ",") + print(each);
+  return out + '}';
+}
+
+inline std::string print(const std::map<std::string, std::optional<std::string>>& value) {
+  std::string out;
+  for (const auto& [key, each] : value)
+    out += (out.empty() ? "" : ", ") + in_quotes(key, false) + "=>" + piece(each, false);
+  return out;
 }
 
 template <class T>
