@@ -53,6 +53,35 @@ TEST_CASE("a copy that takes longer than a role's statements and idle transactio
   CHECK(log.count(btreemapped::EventKind::retrying) == 0);
 }
 
+TEST_CASE("a copy that pauses between two tables for longer than a role's transactions may be idle is completed",
+          "[values]") {
+  test::Database database;
+  const std::string role = database.add_role();
+  database.exec(
+      "CREATE TABLE documents (id int PRIMARY KEY, body text NOT NULL); INSERT INTO documents VALUES (1, 'a');"
+      "CREATE TABLE others (LIKE documents INCLUDING ALL); CREATE PUBLICATION pub FOR TABLE documents, others;"
+      "GRANT SELECT ON documents, others TO " +
+      role + "; ALTER ROLE " + role + " SET idle_in_transaction_session_timeout = '1s'");
+  test::Proxy proxy(test::with_parts(database.dsn(), {{"user", role}}));
+  proxy.hold("COPY (", 2);
+  btreemapped::Options options = database.options();
+  options.connection = proxy.dsn();
+  const test::EventLog log;
+  options.on_event = log.hook();
+  btreemapped::Replicator replicator(options);
+  const auto documents = replicator.add_replica<Document, 1>("documents");
+  const auto others = replicator.add_replica<Document, 1>("others");
+  replicator.start();
+  proxy.wait_until_held();
+  database.exec("SELECT pg_sleep(1.5)");
+  proxy.release();
+  test::wait_until_synced(replicator);
+  CHECK(documents.size() == 1);
+  CHECK(others.empty());
+  CHECK(log.count(btreemapped::EventKind::connected) == 1);
+  CHECK(log.count(btreemapped::EventKind::retrying) == 0);
+}
+
 TEST_CASE("a replica that is idle for longer than a role's sessions may be goes on", "[values]") {
   test::Database database;
   const std::string role = database.add_role();
