@@ -36,17 +36,27 @@ struct Car {
 
 // clang-format off
 #include "readme/rows.cpp"
-#include "readme/codec.cpp"
 #include "readme/composites.cpp"
 #include "readme/enums.cpp"
 // clang-format on
 
 namespace readme_test {
 
-std::string block(const std::string& name) {
-  std::ifstream file(BTREEMAPPED_README_BLOCKS "/" + name);
-  if (!file) throw std::runtime_error("the README has no block " + name);
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) throw std::runtime_error("there is no " + path);
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string block(const std::string& name) { return text_of(BTREEMAPPED_README_BLOCKS "/" + name); }
+
+/// What a program prints.
+std::string output_of(const std::string& command) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(::popen(command.c_str(), "r"), &::pclose);
+  if (output == nullptr) throw std::runtime_error("cannot be run: " + command);
+  std::string text;
+  for (int c = std::fgetc(output.get()); c != EOF; c = std::fgetc(output.get())) text += static_cast<char>(c);
+  return text;
 }
 
 /// Collects what is printed until text() is asked for.
@@ -114,11 +124,7 @@ btreemapped::Options as_reader() {
 // first.cpp is a program of its own.
 TEST_CASE("the README's first program prints what is shown", "[readme]") {
   const Shop shop;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> output(::popen(BTREEMAPPED_README_FIRST, "r"), &::pclose);
-  REQUIRE(output != nullptr);
-  std::string text;
-  for (int c = std::fgetc(output.get()); c != EOF; c = std::fgetc(output.get())) text += static_cast<char>(c);
-  CHECK(text == block("first.text"));
+  CHECK(output_of(BTREEMAPPED_README_FIRST) == block("first.text"));
 }
 
 TEST_CASE("the README's declared rows name their tables and keys", "[readme]") {
@@ -164,19 +170,11 @@ TEST_CASE("the README's enum and structs hold enums and composite types", "[read
   CHECK_FALSE(customer->delivery[0].house.has_value());
 }
 
-TEST_CASE("the README's codec reads amounts of money", "[readme]") {
+TEST_CASE("the README's codec is the example's, and reads what is shown", "[readme]") {
+  CHECK(text_of(BTREEMAPPED_EXAMPLES "/own_type.cpp").find(block("codec.cpp")) != std::string::npos);
   Shop shop;
-  shop.sql().exec(
-      "CREATE TABLE prices (id int PRIMARY KEY, amount numeric(12,2) NOT NULL);"
-      "INSERT INTO prices VALUES (1, 12.5), (2, -0.05), (3, 9999999999.99), (4, 0);"
-      "ALTER PUBLICATION cars_pub ADD TABLE prices; GRANT SELECT ON prices TO cars_reader");
-  btreemapped::Replicator replicator(as_reader());
-  const auto prices = replicator.add_replica<Price, 1>("prices");
-  test::start_and_sync(replicator);
-  CHECK(prices.get(1)->amount.value == 1250);
-  CHECK(prices.get(2)->amount.value == -5);
-  CHECK(prices.get(3)->amount.value == 999'999'999'999);
-  CHECK(prices.get(4)->amount.value == 0);
+  shop.sql().exec(text_of(BTREEMAPPED_EXAMPLES "/own_type.sql"));
+  CHECK(output_of(std::string{BTREEMAPPED_EXAMPLE_OWN_TYPE} + " '" + Shop::dsn() + "'") == block("codec.text"));
 }
 
 TEST_CASE("the README's reads give what is shown", "[readme]") {
