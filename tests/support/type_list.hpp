@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -17,6 +19,7 @@
 #include <btreemapped/money.hpp>
 #include <btreemapped/numeric.hpp>
 #include <btreemapped/row.hpp>
+#include <btreemapped/sql_range.hpp>
 #include <btreemapped/time_of_day.hpp>
 #include <btreemapped/timestamp.hpp>
 #include <btreemapped/uuid.hpp>
@@ -118,7 +121,19 @@ inline const auto other_types = std::tuple{
 /// Holds every type, as its text.
 inline const auto text_type = CppType<std::string>{"std::string", {}};
 
+/// Some of each kind that is made of others, whose values structured_types.cpp feeds through a server.
+inline const auto structured_types = std::tuple{
+    CppType<std::vector<std::int32_t>>{"std::vector<std::int32_t>", {"integer[]"}},
+    CppType<std::vector<std::optional<std::int32_t>>>{"std::vector<std::optional<std::int32_t>>", {"integer[]"}},
+    CppType<std::vector<std::vector<std::int32_t>>>{"std::vector<std::vector<std::int32_t>>", {"integer[]"}},
+    CppType<btreemapped::SqlRange<std::int32_t>>{"SqlRange<std::int32_t>", {"int4range"}},
+    CppType<btreemapped::SqlMultirange<std::int32_t>>{"SqlMultirange<std::int32_t>", {"int4multirange"}},
+    CppType<std::map<std::string, std::optional<std::string>>>{"std::map<std::string, std::optional<std::string>>",
+                                                               {"hstore"}},
+};
+
 /// All of them; those with an opt-in header are in optional_type_list.hpp.
-inline const auto cpp_types = std::tuple_cat(number_types, time_types, other_types, std::tuple{text_type});
+inline const auto cpp_types =
+    std::tuple_cat(number_types, time_types, other_types, structured_types, std::tuple{text_type});
 
 }  // namespace test
