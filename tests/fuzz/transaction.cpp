@@ -1,9 +1,11 @@
-// Any sequence of messages that parse, as changes to two tables. A plain list of rows beside each says what must come
-// of it: the same rows, or a table that stops and keeps those of the last commit.
+// Any sequence of messages that parse, as changes to two tables, of which one may be copied afresh meanwhile. A plain
+// list of rows beside each says what must come of it: the same rows, or a table that stops and keeps those of the last
+// commit.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,18 +16,18 @@
 #include <vector>
 
 #include <btreemapped/codec.hpp>
-#include <btreemapped/codec/numeric.hpp>
-#include <btreemapped/codec/scalar.hpp>
-#include <btreemapped/codec/text.hpp>
-#include <btreemapped/detail/codec/builtin_oid.hpp>
+#include <btreemapped/detail/change_log.hpp>
+#include <btreemapped/detail/column_map.hpp>
 #include <btreemapped/detail/key_less.hpp>
 #include <btreemapped/detail/shape.hpp>
+#include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>
 #include <btreemapped/detail/wire/message.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 
 #include "fuzz/require.hpp"
+#include "fuzz/row_model.hpp"
 #include "support/bytes.hpp"
 #include "support/memory_table.hpp"
 #include "support/messages.hpp"
@@ -33,234 +35,7 @@
 namespace {
 
 using namespace btreemapped;
-namespace wire = btreemapped::detail::wire;
-using fuzz::require;
-using wire::Cell;
-
-/// Keys that are equal and spelled otherwise, and values of several kinds.
-struct Row {
-  Numeric amount;
-  std::int32_t id;
-  std::optional<std::string> text;
-  std::string name;
-  std::optional<double> ratio;
-};
-
-constexpr std::size_t width = 5;
-constexpr Oid text_oid = 25;
-const SqlType types[width] = {
-    {.oid = detail::numeric_oid, .base = detail::numeric_oid},
-    {.oid = detail::int4_oid, .base = detail::int4_oid},
-    {.oid = text_oid, .base = text_oid},
-    {.oid = text_oid, .base = text_oid},
-    {.oid = detail::float8_oid, .base = detail::float8_oid},
-};
-const char* const columns[width] = {"amount", "id", "text", "name", "ratio"};
-
-bool equal_keys(const Row& a, const Row& b) {
-  const auto less = [](const Row& x, const Row& y) {
-    return detail::KeyLess{}(std::tie(x.amount, x.id), std::tie(y.amount, y.id));
-  };
-  return !less(a, b) && !less(b, a);
-}
-
-/// Calls for each field with its number, until one says false.
-template <class Each>
-bool every_field(Row& row, const Each& each) {
-  return each(0, row.amount) && each(1, row.id) && each(2, row.text) && each(3, row.name) && each(4, row.ratio);
-}
-
-bool same_rows(const Row& a, const Row& b) {
-  return detail::same_value(a.amount, b.amount) && a.id == b.id && a.text == b.text && a.name == b.name &&
-         detail::same_value(a.ratio, b.ratio);
-}
-
-/// What a table must hold, found out in the plainest way.
-class Model {
- public:
-  Model(std::string name, Oid oid) : name_(std::move(name)), oid_(oid) {}
-
-  [[nodiscard]] Oid oid() const noexcept { return oid_; }
-  [[nodiscard]] bool failed() const noexcept { return failed_; }
-  [[nodiscard]] const std::vector<Row>& rows() const noexcept { return committed_; }
-
-  void begin_session() {
-    failed_ = false;
-    described_ = false;
-    begin();
-  }
-
-  void begin() {
-    now_.clear();
-    for (const Row& row : committed_) now_.push_back({row, true});
-  }
-
-  /// The end of a transaction.
-  void commit() {
-    if (!failed_) {
-      for (std::size_t i = 0; i < now_.size(); ++i)
-        for (std::size_t j = 0; j < i; ++j)
-          if (equal_keys(now_[i].row, now_[j].row)) failed_ = true;
-    }
-    if (!failed_) {
-      committed_.clear();
-      for (Held& held : now_) committed_.push_back(std::move(held.row));
-    }
-    begin();
-  }
-
-  /// False if the protocol does not allow the message.
-  bool take(const wire::Message& message) {
-    if (failed_) return true;
-    if (const auto* const relation = std::get_if<wire::Relation>(&message)) describe(*relation);
-    if (const auto* const insert = std::get_if<wire::Insert>(&message); insert != nullptr && insert->relation == oid_)
-      return described_ && judge(add(insert->row));
-    if (const auto* const update = std::get_if<wire::Update>(&message); update != nullptr && update->relation == oid_)
-      return described_ && judge(change(*update));
-    if (const auto* const erased = std::get_if<wire::Delete>(&message); erased != nullptr && erased->relation == oid_)
-      return described_ && judge(erase(erased->old_row));
-    if (const auto* const truncate = std::get_if<wire::Truncate>(&message)) {
-      for (const Oid oid : truncate->relations) {
-        if (oid != oid_) continue;
-        if (!described_) return false;
-        now_.clear();
-      }
-    }
-    return true;
-  }
-
- private:
-  struct Held {
-    Row row;
-    bool served = false;  // as it was when the transaction began
-  };
-  using Cells = std::vector<Cell>;
-
-  bool judge(bool ok) {
-    failed_ = failed_ || !ok;
-    return true;
-  }
-
-  void describe(const wire::Relation& relation) {
-    const bool ours = relation.schema == "public" && relation.name == name_;
-    if (relation.oid != oid_) {
-      failed_ = failed_ || ours;
-      return;
-    }
-    bool found[width]{};
-    bool fits = ours;
-    std::size_t position = 0;
-    for (const wire::RelationColumn& column : relation.columns) {
-      for (std::size_t field = 0; field < width; ++field) {
-        if (column.name != columns[field]) continue;
-        fits = fits && column.type_oid == types[field].oid && column.typmod == -1;
-        found[field] = true;
-        positions_[field] = position;
-        in_identity_[field] = column.in_identity || relation.replica_identity == 'f';
-      }
-      ++position;
-    }
-    width_ = position;
-    fits = fits && std::count(found, found + width, true) == width && in_identity_[0] && in_identity_[1];
-    described_ = described_ || fits;
-    failed_ = failed_ || !fits;
-  }
-
-  [[nodiscard]] std::optional<Cells> cells(const wire::Tuple& tuple) const {
-    if (tuple.size() != width_) return std::nullopt;
-    const Cells sent(tuple.begin(), tuple.end());
-    Cells out;
-    for (const std::size_t position : positions_) out.push_back(sent[position]);
-    return out;
-  }
-
-  static bool decode(const Cells& cells, Row& row, const Row* before) {
-    return every_field(row, [&](std::size_t field, auto& value) {
-      if (before != nullptr && cells[field].kind == Cell::Kind::unchanged) {
-        Row copy = *before;
-        every_field(copy, [&](std::size_t other, auto& held) {
-          if constexpr (std::is_same_v<decltype(held), decltype(value)>)
-            if (other == field) value = held;
-          return true;
-        });
-        return true;
-      }
-      return detail::decode_field(cells[field], types[field], value) == Errc::ok;
-    });
-  }
-
-  bool add(const wire::Tuple& tuple) {
-    const auto sent = cells(tuple);
-    Row row{};
-    if (!sent || !decode(*sent, row, nullptr)) return false;
-    now_.push_back({std::move(row)});
-    return true;
-  }
-
-  /// The place of the row that an image tells.
-  [[nodiscard]] std::optional<std::size_t> find(const Cells& image) const {
-    Row wanted{};
-    for (const std::size_t field : {std::size_t{0}, std::size_t{1}})
-      if (image[field].kind != Cell::Kind::text) return std::nullopt;
-    if (detail::decode_field(image[0], types[0], wanted.amount) != Errc::ok ||
-        detail::decode_field(image[1], types[1], wanted.id) != Errc::ok)
-      return std::nullopt;
-    std::vector<std::size_t> places;
-    for (const bool served : {false, true})  // those of the transaction first
-      for (std::size_t place = 0; place < now_.size(); ++place)
-        if (now_[place].served == served && equal_keys(now_[place].row, wanted)) places.push_back(place);
-    if (places.empty()) return std::nullopt;
-    if (places.size() == 1) return places.front();
-    const bool decoded = every_field(wanted, [&](std::size_t field, auto& value) {
-      return !in_identity_[field] || detail::decode_field(image[field], types[field], value) == Errc::ok;
-    });
-    if (!decoded) return std::nullopt;
-    for (const std::size_t place : places) {
-      const Row& row = now_[place].row;
-      if ((!in_identity_[0] || detail::same_value(row.amount, wanted.amount)) &&
-          (!in_identity_[1] || row.id == wanted.id) && (!in_identity_[2] || row.text == wanted.text) &&
-          (!in_identity_[3] || row.name == wanted.name) &&
-          (!in_identity_[4] || detail::same_value(row.ratio, wanted.ratio)))
-        return place;
-    }
-    return std::nullopt;
-  }
-
-  bool change(const wire::Update& update) {
-    auto sent = cells(update.row);
-    if (!sent) return false;
-    std::optional<Cells> old = *sent;
-    if (update.old_kind != wire::OldKind::none) old = cells(update.old_row);
-    const auto place = old ? find(*old) : std::nullopt;
-    if (!place) return false;
-    if (update.old_kind == wire::OldKind::full)
-      for (std::size_t field = 0; field < width; ++field)
-        if ((*sent)[field].kind == Cell::Kind::unchanged) (*sent)[field] = (*old)[field];
-    Row row{};
-    if (!decode(*sent, row, &now_[*place].row)) return false;
-    now_.erase(now_.begin() + static_cast<std::ptrdiff_t>(*place));
-    now_.push_back({std::move(row)});
-    return true;
-  }
-
-  bool erase(const wire::Tuple& tuple) {
-    const auto old = cells(tuple);
-    const auto place = old ? find(*old) : std::nullopt;
-    if (!place) return false;
-    now_.erase(now_.begin() + static_cast<std::ptrdiff_t>(*place));
-    return true;
-  }
-
-  std::string name_;
-  Oid oid_;
-  bool failed_ = false;
-  bool described_ = false;
-  std::size_t width_ = 0;
-  std::size_t positions_[width]{};
-  bool in_identity_[width]{};
-  std::vector<Row> committed_{};
-  std::vector<Held> now_{};
-};
+using namespace fuzz;
 
 /// What the input decides, byte by byte; zeros after its end.
 class Choices {
@@ -293,9 +68,9 @@ test::CellText random_cell(Choices& choices, std::size_t field) {
       {"0", "-0", "1.5", "NaN", "-Infinity", "1e400", "x"},
   };
   const std::size_t choice = choices.byte();
-  if (choice >= 0xF0) return test::null;
-  if (choice >= 0xE0) return test::unchanged;
-  if (choice >= 0xD0) return std::string(choices.bytes(choice & 0xFU));
+  if (choice >= 0xE0) return test::null;
+  if (choice >= 0xC0) return test::unchanged;
+  if (choice >= 0xB0) return std::string(choices.bytes(choice & 0xFU));
   return values[field][choice % values[field].size()];
 }
 
@@ -309,7 +84,7 @@ class Source {
     const std::size_t table = choice >> 7U;
     const Oid oid = test::only_table + static_cast<Oid>(table);
     switch (choice % 16) {
-      case 0: return test::begin_message(Lsn{position_ += 16});
+      case 0:
       case 1:
       case 2: return relation(table);
       case 3: return test::truncate_message({oid, test::only_table});
@@ -359,54 +134,128 @@ class Source {
 
   Choices& choices_;
   std::size_t shifts_[2]{};
-  std::uint64_t position_ = 0x1000;
 };
 
 /// Two tables, what the library makes of a session of messages, and what the models make of it.
 class Session {
  public:
-  Session() { begin(); }
+  Session() { begin_session(); }
 
-  void begin() {
+  /// A session that breaks off: what is served stays, and the next session follows all tables again.
+  void begin_session() {
+    copy_.reset();
     std::vector<detail::Followed> followed;
-    for (std::size_t i = 0; i < 2; ++i)
-      followed.push_back({&tables_[i].table(), std::make_shared<const detail::TableShape>(shape(i))});
+    for (std::size_t i = 0; i < 2; ++i) followed.push_back(as_followed(i));
     buffer_.begin_session(std::move(followed));
+    announced_.clear();
+    faults_ = 0;
     for (Model& model : models_) model.begin_session();
+    begin();
+    compare();
+  }
+
+  /// A transaction that does not end before the next one begins. What it says would be written down.
+  void forget() {
+    if (!copy_) begin();
   }
 
   /// False if the protocol does not allow the message: then the session is at its end.
   bool take(const test::MessageBuilder& built) {
     const test::ExactBytes bytes(built.bytes());
     wire::Message message;
-    if (wire::parse_message(bytes.view(), message) != Errc::ok) return true;
-    if (const auto* const end = std::get_if<wire::Commit>(&message)) {
-      commit(*end);
+    if (wire::parse_message(bytes.view(), message) != Errc::ok || std::holds_alternative<wire::Begin>(message) ||
+        std::holds_alternative<wire::Commit>(message))
       return true;
-    }
-    if (std::holds_alternative<wire::Begin>(message))
-      for (Model& model : models_)
-        if (!model.failed()) model.begin();
+    if (const auto* const relation = std::get_if<wire::Relation>(&message)) announced_[relation->oid] = built.bytes();
+    if (copy_ && concerns_copy(message)) copy_->take(message);
     bool allowed = true;
     for (Model& model : models_) allowed = model.take(message) && allowed;
-    require((buffer_.stage(message, bytes.view()) == Errc::ok) == allowed,
-            "what the protocol does not allow is refused");
+    require(stage(built) == allowed, "what the protocol does not allow is refused");
     return allowed;
   }
 
-  void commit(const wire::Commit& end) {
-    detail::Commit commit = buffer_.finish(end);
-    commit.commit_lsn = Lsn{position_ += 8};
-    commit.end_lsn = Lsn{position_ += 8};
-    std::size_t failures = 0;
+  void commit() {
+    detail::Commit commit = buffer_.finish(end_of_commit());
+    std::size_t faults = 0;
     for (Model& model : models_) {
       model.commit();
-      failures += model.failed() ? 1U : 0U;
+      faults += model.faults();
     }
     faults_ += buffer_.take_faults().size();
     store_.publish(commit);
     compare();
-    require(faults_ == failures, "a table fails once, and when it must");
+    require(faults_ == faults, "a table fails once, and when it must");
+    begin();
+  }
+
+  /// Takes the next step of the copy of one table: what comes of it is written down, its rows are read, the two are
+  /// brought together.
+  void step_of_copy(Choices& choices) {
+    if (!copy_) {
+      start_copy(choices.byte() % 2);
+    } else {
+      commit();
+      if (!copy_->has_rows) read_rows(choices);
+      else finish_copy();
+    }
+  }
+
+ private:
+  struct Copy {
+    explicit Copy(std::size_t which)
+        : table(which), log({{"public", name_of(which)}}, 1'000'000), model(name_of(which), oid_of(which)) {}
+
+    void take(const wire::Message& message) {
+      if (!has_rows) {
+        if (const auto* const relation = std::get_if<wire::Relation>(&message)) model.describe_before(*relation);
+      } else {
+        allowed = allowed && model.take(message);
+      }
+    }
+
+    std::size_t table;
+    detail::ChangeLog log;
+    Model model;
+    bool has_rows = false;
+    bool allowed = true;
+    Lsn begin{};
+    detail::TransactionBuffer replay{};
+  };
+
+  static std::string name_of(std::size_t table) { return table == 0 ? "a" : "b"; }
+  static Oid oid_of(std::size_t table) { return test::only_table + static_cast<Oid>(table); }
+
+  static detail::TableShape shape(std::size_t table) {
+    detail::TableShape out;
+    out.table = {"public", name_of(table)};
+    out.oid = oid_of(table);
+    for (std::size_t field = 0; field < width; ++field)
+      out.columns.push_back({.name = columns[field], .type = types[field], .in_identity = field < 2});
+    return out;
+  }
+
+  detail::Followed as_followed(std::size_t table) {
+    return {&tables_[table].table(), std::make_shared<const detail::TableShape>(shape(table))};
+  }
+
+  bool stage(const test::MessageBuilder& built) {
+    const test::ExactBytes bytes(built.bytes());
+    wire::Message message;
+    require(wire::parse_message(bytes.view(), message) == Errc::ok, "a message that has been read is read again");
+    return buffer_.stage(message, bytes.view()) == Errc::ok;
+  }
+
+  void begin() {
+    for (Model& model : models_)
+      if (!model.failed()) model.begin();
+    stage(test::begin_message(Lsn{position_ += 16}));
+  }
+
+  wire::Commit end_of_commit() {
+    wire::Commit end;
+    end.commit_lsn = Lsn{position_};
+    end.end_lsn = Lsn{position_ += 8};
+    return end;
   }
 
   void compare() {
@@ -429,28 +278,111 @@ class Session {
     }
   }
 
-  /// A session that breaks off: what is served stays, and the next session follows all tables again.
-  void begin_again() {
-    static_cast<void>(buffer_.take_faults());
-    faults_ = 0;
-    begin();
-    compare();
+  // The copy of one table.
+
+  void start_copy(std::size_t table) {
+    copy_ = std::make_unique<Copy>(table);
+    buffer_.detach(tables_[table].table());
+    models_[table].stop();
+    buffer_.write_to(&copy_->log);
+    for (const auto& [oid, payload] : announced_)
+      with_relation(payload, [&](const wire::Relation& relation) {
+        if (relation.schema == "public" && relation.name == name_of(table)) copy_->take(relation);
+      });
   }
 
- private:
-  static detail::TableShape shape(std::size_t table) {
-    detail::TableShape out;
-    out.table = {"public", table == 0 ? "a" : "b"};
-    out.oid = test::only_table + static_cast<Oid>(table);
-    for (std::size_t field = 0; field < width; ++field)
-      out.columns.push_back({.name = columns[field], .type = types[field], .in_identity = field < 2});
-    return out;
+  /// What the log has an eye on: the relations that go by the table's name now.
+  bool concerns_copy(const wire::Message& message) {
+    const auto named = [&](Oid oid) {
+      bool same = false;
+      if (const auto known = announced_.find(oid); known != announced_.end())
+        with_relation(known->second, [&](const wire::Relation& relation) {
+          same = relation.schema == "public" && relation.name == name_of(copy_->table);
+        });
+      return same;
+    };
+    if (const auto* const relation = std::get_if<wire::Relation>(&message)) return named(relation->oid);
+    if (const auto* const insert = std::get_if<wire::Insert>(&message)) return named(insert->relation);
+    if (const auto* const update = std::get_if<wire::Update>(&message)) return named(update->relation);
+    if (const auto* const erased = std::get_if<wire::Delete>(&message)) return named(erased->relation);
+    if (const auto* const truncate = std::get_if<wire::Truncate>(&message))
+      for (const Oid oid : truncate->relations)
+        if (named(oid)) return true;
+    return false;
+  }
+
+  template <class Use>
+  static void with_relation(const std::string& payload, const Use& use) {
+    wire::Message message;
+    require(wire::parse_message(payload, message) == Errc::ok, "a relation that has been read is read again");
+    use(std::get<wire::Relation>(message));
+  }
+
+  void end_copy() {
+    buffer_.write_to(nullptr);
+    copy_.reset();
+  }
+
+  /// Between two transactions. No two rows have one key.
+  void read_rows(Choices& choices) {
+    auto& table = tables_[copy_->table].table();
+    copy_->begin = Lsn{position_};
+    copy_->has_rows = true;
+    const auto comparison = table.make_comparison(detail::map_copied_columns(table.needs(), shape(copy_->table)));
+    std::vector<Row> rows;
+    for (std::size_t left = choices.byte() % 6; left > 0; --left) {
+      test::Cells texts;
+      for (std::size_t field = 0; field < width; ++field) texts.push_back(random_cell(choices, field));
+      std::vector<Cell> cells;
+      for (const test::CellText& text : texts) cells.push_back({text.kind, text.text});
+      Row row{};
+      const bool decodes = every_field(row, [&](std::size_t field, auto& value) {
+        return detail::decode_field(cells[field], types[field], value) == Errc::ok;
+      });
+      if (decodes && std::any_of(rows.begin(), rows.end(), [&](const Row& other) { return equal_keys(other, row); }))
+        continue;
+      require(!comparison->add(cells) == decodes, "a copy takes in what can be a row");
+      if (!decodes) return end_copy();
+      rows.push_back(std::move(row));
+    }
+    std::unique_ptr<detail::Delta> delta;
+    require(!comparison->finish(delta), "a copy without two rows of one key is one");
+    copy_->replay.begin_session({as_followed(copy_->table)});
+    copy_->replay.resume(table, std::move(delta));
+    copy_->model.load(std::move(rows), models_[copy_->table]);
+  }
+
+  /// Between two transactions.
+  void finish_copy() {
+    bool allowed = true;
+    for (; allowed && !copy_->log.empty(); copy_->log.pop())
+      allowed = copy_->replay.replay(copy_->log.front(), copy_->begin) == Errc::ok;
+    require(allowed == copy_->allowed, "what the protocol does not allow is refused in the replay, too");
+    if (!allowed) return end_copy();
+    detail::Commit commit = copy_->replay.finish(end_of_commit());
+    copy_->model.commit();
+    require(copy_->replay.take_faults().size() == copy_->model.faults(), "a copy fails when it must");
+    if (copy_->model.failed()) return end_copy();
+    detail::Table& table = tables_[copy_->table].table();
+    commit.detached.clear();
+    commit.rejoined.push_back(&table);
+    store_.publish(commit);
+    buffer_.attach(as_followed(copy_->table));
+    Model& model = models_[copy_->table];
+    model.rejoin(copy_->model);
+    if (const auto known = announced_.find(model.oid()); known != announced_.end())
+      with_relation(known->second, [&](const wire::Relation& relation) { model.describe_before(relation); });
+    end_copy();
+    compare();
+    begin();
   }
 
   test::MemoryStore store_{};
   test::MemoryTable<Row, 2> tables_[2]{store_.add_with<Row, 2>({}, "a"), store_.add_with<Row, 2>({}, "b")};
-  Model models_[2]{{"a", test::only_table}, {"b", test::only_table + 1}};
-  detail::TransactionBuffer buffer_{};
+  Model models_[2]{{"a", oid_of(0)}, {"b", oid_of(1)}};
+  std::map<Oid, std::string> announced_{};  // the newest relation of each
+  std::unique_ptr<Copy> copy_{};
+  detail::TransactionBuffer buffer_{};  // may write to the copy's log
   std::uint64_t position_ = 0x10'0000;
   std::size_t faults_ = 0;
 };
@@ -463,9 +395,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Session session;
   while (choices.any()) {
     const std::size_t choice = choices.byte();
-    if (choice < 0x10) session.commit({});
-    else if (choice == 0xFF || !session.take(source.message())) session.begin_again();
+    if (choice < 0x18) session.commit();
+    else if (choice < 0x28) session.step_of_copy(choices);
+    else if (choice == 0x28) session.forget();
+    else if (choice == 0xFF || !session.take(source.message())) session.begin_session();
   }
-  session.commit({});
+  session.commit();
   return 0;
 }
