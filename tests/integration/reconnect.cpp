@@ -9,8 +9,6 @@
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
-#include <catch2/matchers/catch_matchers.hpp>
-#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <btreemapped.hpp>
 
@@ -28,7 +26,6 @@ namespace reconnect_test {
 using btreemapped::EventKind;
 using btreemapped::ReplicatorState;
 using btreemapped::TableState;
-using Catch::Matchers::ContainsSubstring;
 
 struct Account {
   std::int32_t id;
@@ -350,9 +347,7 @@ TEST_CASE("a slot name that is still taken is waited for after a lost connection
 TEST_CASE("a publication dropped in mid-stream stops nothing from being read, and making it again heals", "[G3][G5]") {
   test::Database database;
   make_accounts(database);
-  test::EventLog log;
   btreemapped::Options options = database.options();
-  options.on_event = log.hook();
   options.catalog_watch_interval = std::chrono::milliseconds{50};
   btreemapped::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
@@ -360,15 +355,17 @@ TEST_CASE("a publication dropped in mid-stream stops nothing from being read, an
   const std::vector<Account> before = table(database);
   database.exec("DROP PUBLICATION pub");
   database.exec("UPDATE accounts SET amount = -3");
-  static_cast<void>(log.wait_for(EventKind::retrying));
+  // Up to PostgreSQL 17 this ends the stream of all tables; a newer server sends nothing of the table any more.
+  REQUIRE(test::eventually([&] {
+    const btreemapped::Status status = replicator.status();
+    return (status.last_error + status.tables.front().last_error).find("pub") != std::string::npos;
+  }));
   CHECK(accounts.to_vector() == before);
   CHECK(accounts.state() != TableState::live);
-  CHECK_THAT(replicator.status().last_error, ContainsSubstring("pub"));
   database.exec("CREATE PUBLICATION pub FOR TABLE accounts");
-  static_cast<void>(log.wait_for(EventKind::synced, 2));
+  REQUIRE(test::eventually([&] { return accounts.state() == TableState::live; }));
   database.catch_up(replicator);
   CHECK(accounts.to_vector() == table(database));
-  CHECK(accounts.state() == TableState::live);
 }
 
 TEST_CASE("rows that were deleted while disconnected disappear, to the last one", "[G3]") {
