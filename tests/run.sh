@@ -3,6 +3,8 @@
 #   tests/run.sh                all of them
 #   tests/run.sh unit           those with a label: unit compile house consumer integration model fault
 #   tests/run.sh 'moved key'    those whose name matches a regular expression
+#   tests/run.sh fuzz [SECONDS] what no list of tests has, see tests/fuzz/run.sh
+#   tests/run.sh feared         that bugs turn tests red, see tests/feared/run.sh
 #   tests/run.sh --postgres 17 [LABEL or NAME]
 #                               against that version, which is brought first (see tests/support/bring_postgres.sh);
 #                               without a label all that needs a server
@@ -11,13 +13,23 @@ set -eu
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 preset=${BTREEMAPPED_PRESET:-dev}
+case ${1:-} in
+  fuzz)
+    cmake/bootstrap.sh --ci
+    exec tests/fuzz/run.sh "${@:2}"
+    ;;
+  feared)
+    cmake/bootstrap.sh
+    exec tests/feared/run.sh "${@:2}"
+    ;;
+esac
 postgres=
 if [ "${1:-}" = --postgres ] && [ $# -ge 2 ]; then
   postgres=$2
   shift 2
 fi
 [ $# -le 1 ] || {
-  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
   exit 2
 }
 
