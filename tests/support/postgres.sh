@@ -7,9 +7,9 @@
 #   postgres.sh dsn     [STATE] [--socket]           prints its DSN (a superuser, no password)
 #   postgres.sh remove  [STATE]                      stops it and deletes all of it
 # STATE is the folder that remembers the cluster, so that several can coexist: $BTREEMAPPED_PG_STATE, else
-# build/postgres. PG_BINDIR names the folder of another version's initdb and pg_ctl; PG_ROOT a root folder to enter by
-# chroot, in which that version is installed (bring_postgres.sh makes both). Called by root, the server runs as an
-# unprivileged user.
+# build/postgres; $BTREEMAPPED_STATE_SUFFIX is put behind it, for runs beside each other. PG_BINDIR names the folder of
+# another version's initdb and pg_ctl; PG_ROOT a root folder to enter by chroot, in which that version is installed
+# (bring_postgres.sh makes both). Called by root, the server runs as an unprivileged user.
 set -eu
 
 fail() {
@@ -39,6 +39,8 @@ done
 
 # shellcheck source=cmake/packages.sh
 script=postgres.sh && . "$root/cmake/packages.sh"
+
+state=$state${BTREEMAPPED_STATE_SUFFIX:-}
 
 recall() { cat "$state/$1" 2>/dev/null || true; }
 folder=$(recall folder) # holds data, socket and log; the server's user owns it

@@ -27,7 +27,8 @@ class Server {
 
   /// A libpq connection string of a superuser; the same one after a restart.
   [[nodiscard]] std::string dsn() const {
-    std::ifstream file(state_ + "/dsn");
+    const char* const suffix = std::getenv("BTREEMAPPED_STATE_SUFFIX");  // see postgres.sh
+    std::ifstream file(state_ + (suffix != nullptr ? suffix : "") + "/dsn");
     std::string line;
     if (!std::getline(file, line)) throw std::runtime_error("no server was started in " + state_);
     return line;
