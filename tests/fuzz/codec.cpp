@@ -14,7 +14,6 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <boost/multiprecision/cpp_dec_float.hpp>
@@ -22,13 +21,9 @@
 #include <nlohmann/json.hpp>
 
 #include <btreemapped/codec.hpp>
-#include <btreemapped/codec/array.hpp>
 #include <btreemapped/codec/bit_string.hpp>
 #include <btreemapped/codec/bytea.hpp>
 #include <btreemapped/codec/chrono.hpp>
-#include <btreemapped/codec/composite.hpp>
-#include <btreemapped/codec/enum.hpp>
-#include <btreemapped/codec/hstore.hpp>
 #include <btreemapped/codec/inet.hpp>
 #include <btreemapped/codec/interval.hpp>
 #include <btreemapped/codec/lsn.hpp>
@@ -37,7 +32,6 @@
 #include <btreemapped/codec/multiprecision.hpp>
 #include <btreemapped/codec/nlohmann_json.hpp>
 #include <btreemapped/codec/numeric.hpp>
-#include <btreemapped/codec/range.hpp>
 #include <btreemapped/codec/scalar.hpp>
 #include <btreemapped/codec/text.hpp>
 #include <btreemapped/codec/time_of_day.hpp>
@@ -46,35 +40,16 @@
 #include <btreemapped/detail/key_less.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
+#include <btreemapped/sql_range.hpp>
 
 #include "fuzz/print.hpp"
 #include "fuzz/require.hpp"
+#include "fuzz/structured.hpp"
 #include "support/bytes.hpp"
-#include "unit/codec/decode.hpp"
-
-namespace fuzz {
-
-/// Types of capture.sh.
-struct Point3 {
-  std::optional<std::int32_t> x;
-  std::optional<btreemapped::Numeric> y;
-  std::optional<std::string> label;
-};
-enum class Mood : std::uint8_t { calm, wild, other };
-
-}  // namespace fuzz
-
-template <>
-struct btreemapped::enum_labels<fuzz::Mood> {
-  static constexpr btreemapped::EnumLabel<fuzz::Mood> list[] = {
-      {"calm", fuzz::Mood::calm}, {"wild", fuzz::Mood::wild}, {"not, \"said\"", fuzz::Mood::other}};
-};
 
 namespace {
 
 using namespace btreemapped;
-using fuzz::Mood;
-using fuzz::Point3;
 using fuzz::require;
 
 template <class T>
@@ -143,30 +118,6 @@ SqlType builtin() {
 }
 constexpr Oid text_oid = 25;
 
-template <Oid Element>
-SqlType array() {
-  return decode_test::array_of(builtin<Element>());
-}
-template <Oid Bound>
-SqlType range() {
-  return decode_test::range_of(builtin<Bound>());
-}
-template <Oid Bound>
-SqlType multirange() {
-  return decode_test::multirange_of(range<Bound>());
-}
-SqlType point3() {
-  return decode_test::composite_of(
-      {{"x", builtin<detail::int4_oid>()}, {"y", builtin<detail::numeric_oid>()}, {"label", builtin<text_oid>()}});
-}
-SqlType points() { return decode_test::array_of(point3()); }
-SqlType mood() { return decode_test::enum_of({"calm", "wild", "not, \"said\""}); }
-SqlType hstore() {
-  SqlTypeParts parts;
-  parts.extension = parts.own_name = "hstore";
-  return decode_test::made_of('b', "hstore", std::move(parts));
-}
-
 struct Codec {
   int number;         ///< the first byte of an input, never to be used for another type
   const char* name;   ///< of the type in SQL, for capture.sh
@@ -209,17 +160,15 @@ constexpr Codec codecs[] = {
     {31, "numeric", &builtin<detail::numeric_oid>, &check<boost::multiprecision::cpp_int>},
     {32, "numeric", &builtin<detail::numeric_oid>, &check<boost::multiprecision::cpp_dec_float_50>},
     {33, "int8", &builtin<detail::int8_oid>, &check<boost::multiprecision::int128_t>},
-    {34, "int4[]", &array<detail::int4_oid>, &check<std::vector<std::int32_t>>},
-    {35, "text[]", &array<text_oid>, &check<std::vector<std::optional<std::string>>>},
-    {36, "float8[]", &array<detail::float8_oid>, &check<std::vector<std::vector<std::optional<double>>>>},
-    {37, "point3", &point3, &check<Point3>},
-    {38, "mood", &mood, &check<Mood>},
-    {39, "int4range", &range<detail::int4_oid>, &check<SqlRange<std::int32_t>>},
-    {40, "numrange", &range<detail::numeric_oid>, &check<SqlRange<Numeric>>},
-    {41, "tsrange", &range<detail::timestamp_oid>, &check<SqlRange<Timestamp>>},
-    {42, "nummultirange", &multirange<detail::numeric_oid>, &check<SqlMultirange<Numeric>>},
-    {43, "hstore", &hstore, &check<std::map<std::string, std::optional<std::string>>>},
-    {44, "point3[]", &points, &check<std::vector<std::optional<Point3>>>},
+    {34, "int4[]", &fuzz::integers, &check<std::vector<std::int32_t>>},
+    {35, "text[]", &fuzz::texts, &check<std::vector<std::vector<std::optional<std::string>>>>},
+    {37, "mood", &fuzz::mood, &check<fuzz::Mood>},
+    {38, "named_point", &fuzz::point3, &check<fuzz::Point3>},
+    {39, "named_point[]", &fuzz::points, &check<std::vector<std::optional<fuzz::Point3>>>},
+    {40, "int4range", &fuzz::range, &check<SqlRange<std::int32_t>>},
+    {41, "textrange", &fuzz::text_range, &check<SqlRange<std::string>>},
+    {42, "textmultirange", &fuzz::multirange, &check<SqlMultirange<std::string>>},
+    {43, "hstore", &fuzz::hstore, &check<std::map<std::string, std::optional<std::string>>>},
 };
 
 }  // namespace

@@ -38,11 +38,12 @@ part(type) AS (
   SELECT below.type FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.type CROSS JOIN LATERAL )sql" +
          std::string{types_below} + R"sql()
 SELECT t.oid, 1 AS part, 0::float4 AS position, t.typname AS name, pg_catalog.format_type(t.oid, NULL),
-  CASE t.typtype
+  -- a damaged catalog may lack the range
+  COALESCE(CASE t.typtype
     WHEN 'd' THEN t.typbasetype
     WHEN 'r' THEN (SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid)
     WHEN 'm' THEN (SELECT g.rngtypid FROM pg_catalog.pg_range g WHERE g.rngmultitypid = t.oid)
-    ELSE t.typelem END,
+    ELSE t.typelem END, 0),
   CASE WHEN t.typtype = 'b' AND t.typelem <> 0 AND t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN 'a'
     ELSE t.typtype END,
   (SELECT e.typdelim FROM pg_catalog.pg_type e WHERE e.oid = t.typelem),
