@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # correctness.sh: each test that tests/CORRECTNESS.md names is there, each of its rows names one, and the table shapes
-# of the README are those that it shows.
+# and schema changes of the README are those that it shows.
 set -eu
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -39,12 +39,18 @@ while read -r name; do
 done <<<"$named"
 while read -r row; do
   grep -qE "$quoted \|\$" <<<"$row" || fail "$document: no test shows: $row"
-done < <(grep -E '^\| ([0-9]|[^ |])' "$document" | grep -v '^| The table |')
+done < <(grep -E '^\| ([0-9]|[^ |])' "$document" | grep -v '^| The \(table\|change\) |')
 
-shapes=$(rows README.md '### Table shapes')
-[ -n "$shapes" ] || fail "README.md: there is no table of table shapes"
-diff <(echo "$shapes") <(rows "$document" "$(grep -m1 'The table shapes of the README' "$document")") ||
-  fail "$document: its table shapes are not those of the README"
+# same_rows TABLE: the README and the page have the same rows under these headings.
+same_rows() {
+  local listed
+  listed=$(rows README.md "### $1")
+  [ -n "$listed" ] || fail "README.md: there is no table of $1"
+  diff <(echo "$listed") <(rows "$document" "$(grep -m1 -i "The $1 of the README" "$document")") ||
+    fail "$document: its $1 are not those of the README"
+}
+same_rows 'Table shapes'
+same_rows 'Schema changes'
 
 [ "$failures" -eq 0 ] || exit 1
 echo "$(wc -l <<<"$named") tests are named, and all are there"
