@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <deque>
+#include <new>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,8 +16,8 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// What the stream says of some tables while they are copied afresh, as it came, to be replayed on the copy. Tables go
-/// by their names, since a table may be dropped and created again meanwhile.
+/// What the stream says of some tables while they are copied afresh, as it came, to be replayed on the copy. A table is
+/// whatever bears its number or its name: it may be dropped and created again meanwhile, or renamed there and back.
 class ChangeLog {
  public:
   struct Entry {
@@ -24,33 +25,40 @@ class ChangeLog {
     std::string payload{};  ///< a Relation or a row change
   };
 
-  /// Units: bytes
-  ChangeLog(std::vector<TableName> names, std::size_t limit) : names_(std::move(names)), limit_(limit) {}
+  struct Subject {
+    Oid oid = 0;
+    TableName name{};
+  };
 
-  [[nodiscard]] bool concerns(const TableName& name) const {
-    return std::find(names_.begin(), names_.end(), name) != names_.end();
+  /// Units: bytes, of all that is ever written down: what has been replayed is in memory, too, until it is published.
+  ChangeLog(std::vector<Subject> subjects, std::size_t limit) : subjects_(std::move(subjects)), limit_(limit) {}
+
+  [[nodiscard]] bool concerns(Oid oid, const TableName& name) const {
+    return std::any_of(subjects_.begin(), subjects_.end(),
+                       [&](const Subject& each) { return each.oid == oid || each.name == name; });
   }
 
   void add(Lsn commit_lsn, std::string_view payload) {
     if (overflowed_) return;
     bytes_ += sizeof(Entry) + payload.size();
     overflowed_ = bytes_ > limit_;
+    try {
+      if (!overflowed_) entries_.push_back({commit_lsn, std::string{payload}});
+    } catch (const std::bad_alloc&) {
+      overflowed_ = true;
+    }
     if (overflowed_) entries_.clear();
-    else entries_.push_back({commit_lsn, std::string{payload}});
   }
 
-  /// More has come than it may hold: it has forgotten all, and the tables must be copied once more.
+  /// More has come than it may or can hold: it has forgotten all, and the tables must be copied once more.
   [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
 
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   [[nodiscard]] const Entry& front() const noexcept { return entries_.front(); }
-  void pop() {
-    bytes_ -= sizeof(Entry) + entries_.front().payload.size();
-    entries_.pop_front();
-  }
+  void pop() noexcept { entries_.pop_front(); }
 
  private:
-  const std::vector<TableName> names_;
+  const std::vector<Subject> subjects_;
   const std::size_t limit_;
   std::size_t bytes_ = 0;
   bool overflowed_ = false;

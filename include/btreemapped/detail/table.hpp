@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <span>
@@ -62,8 +63,9 @@ class TableCopy {
 
   [[nodiscard]] virtual Failure add(std::span<const wire::Cell> row) = 0;
   [[nodiscard]] virtual std::size_t row_count() const noexcept = 0;
-  /// Gives the change that makes the served rows equal to the copy, not yet sealed. To be called once.
-  [[nodiscard]] virtual Failure finish(std::unique_ptr<Delta>& change) = 0;
+  /// Gives the change that makes the served rows equal to the copy, not yet sealed. To be called once. Calls `pause`
+  /// now and then, which may throw.
+  [[nodiscard]] virtual Failure finish(std::unique_ptr<Delta>& change, const std::function<void()>& pause) = 0;
 };
 
 /// All that the loop knows of a replica: its names and needs, and how to change it. The rows are the derived class's.

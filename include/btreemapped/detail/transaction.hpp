@@ -35,6 +35,7 @@ struct Fault {
   Lsn lsn{};               ///< the commit that could not be applied
   bool healable = true;    ///< would a fresh copy mend it? Not when the table holds a value that the row cannot
   std::string sqlstate{};  ///< where it was the server that refused
+  bool altered = false;    ///< no fault at all: the table was altered while its copy was to begin
 };
 
 [[nodiscard]] constexpr bool healed_by_copy(Errc error) noexcept {
@@ -121,6 +122,17 @@ class TransactionBuffer {
     });
   }
 
+  /// Does the table follow as this very copy?
+  [[nodiscard]] bool follows(const Followed& followed) const noexcept {
+    return std::any_of(followers_.begin(), followers_.end(), [&](const Follower& follower) {
+      return follower.followed.table == followed.table && follower.followed.shape == followed.shape &&
+             !follower.detached;
+    });
+  }
+
+  /// Where the transaction commits that has begun last.
+  [[nodiscard]] Lsn commit_lsn() const noexcept { return commit_lsn_; }
+
   // The copy of single tables while the others go on.
 
   /// The table follows no more; what has been staged for it is dropped.
@@ -151,7 +163,7 @@ class TransactionBuffer {
     log_ = log;
     if (log_ == nullptr) return;
     for (const auto& [oid, each] : announced_)
-      if (log_->concerns(each.name)) log_->add(Lsn{}, each.payload);
+      if (log_->concerns(oid, each.name)) log_->add(Lsn{}, each.payload);
   }
 
   // The replay of what was written down.
@@ -218,7 +230,7 @@ class TransactionBuffer {
     Announced& announced = announced_[relation.oid];
     announced.name = {std::string(relation.schema), std::string(relation.name)};
     announced.payload.assign(payload);
-    if (log_ != nullptr && log_->concerns(announced.name)) log_->add(commit_lsn_, payload);
+    if (log_ != nullptr && log_->concerns(relation.oid, announced.name)) log_->add(commit_lsn_, payload);
     for (Follower& follower : followers_) {
       const TableShape& shape = *follower.followed.shape;
       if (!follower.detached && shape.oid != relation.oid && shape.table == announced.name)
@@ -270,7 +282,7 @@ class TransactionBuffer {
   bool write_down(Oid relation, std::string_view payload) {
     if (log_ == nullptr) return false;
     const auto announced = announced_.find(relation);
-    if (announced == announced_.end() || !log_->concerns(announced->second.name)) return false;
+    if (announced == announced_.end() || !log_->concerns(relation, announced->second.name)) return false;
     log_->add(commit_lsn_, payload);
     return true;
   }

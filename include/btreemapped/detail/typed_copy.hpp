@@ -61,7 +61,7 @@ class TypedCopy final : public TableCopy {
 
   std::size_t row_count() const noexcept override { return rows_.size(); }
 
-  Failure finish(std::unique_ptr<Delta>& change) override {
+  Failure finish(std::unique_ptr<Delta>& change, const std::function<void()>&) override {
     change = std::make_unique<TypedDelta<Row, Arity>>(served_, std::move(rows_));
     return {};
   }
@@ -102,10 +102,12 @@ class TypedComparison final : public TableCopy {
 
   std::size_t row_count() const noexcept override { return row_count_; }
 
-  Failure finish(std::unique_ptr<Delta>& change) override {
+  Failure finish(std::unique_ptr<Delta>& change, const std::function<void()>& pause) override {
     std::sort(seen_.begin(), seen_.end(), std::less<>{});
     if (std::adjacent_find(seen_.begin(), seen_.end()) != seen_.end()) return {Errc::duplicate_key};
+    std::size_t looks = 0;
     const auto is_seen = [&](Iterator row) {
+      if (++looks % looks_per_pause == 0) pause();
       return std::binary_search(seen_.begin(), seen_.end(), &row->second, std::less<>{});
     };
     if (!seen_.empty())
@@ -118,6 +120,8 @@ class TypedComparison final : public TableCopy {
   }
 
  private:
+  static constexpr std::size_t looks_per_pause = 4'096;
+
   Iterator find(const Row& row) {
     const typename Model::key_type key = Model::of(row);
     const bool is_next = next_ != served_.end() && !KeyLess{}(key, next_->first) && !KeyLess{}(next_->first, key);

@@ -139,3 +139,19 @@ TEST_CASE("a table that is altered again after a moment of quiet is copied as so
     now += 10s;
   }
 }
+
+TEST_CASE("attempts that end without a copy become ever more seldom, too", "[heal_timer]") {
+  for (const Cause cause : {Cause::altered, Cause::divergence, Cause::value}) {
+    HealTimer timer;
+    Time now = morning + 24h;
+    Duration last = 0s;
+    for (int i = 0; i < 30; ++i) {
+      timer.schedule(now, cause);
+      CHECK(timer.due() - now >= last);
+      last = timer.due() - now;
+      now = timer.due();
+      timer.begin_attempt();
+    }
+    CHECK(last >= 1min);
+  }
+}

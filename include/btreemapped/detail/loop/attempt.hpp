@@ -9,13 +9,11 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <random>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include <unistd.h>
 
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/column_map.hpp>
@@ -42,13 +40,6 @@
 namespace btreemapped {
 inline namespace v0 {
 namespace detail {
-
-/// The configured name, else one that nobody else has.
-[[nodiscard]] inline std::string new_slot_name(const Options& options, std::string_view suffix = {}) {
-  constexpr std::size_t longest = 63;
-  if (!options.slot_name.empty()) return options.slot_name.substr(0, longest - suffix.size()) + std::string(suffix);
-  return "btreemapped_" + std::to_string(::getpid()) + "_" + std::to_string(std::random_device{}());
-}
 
 /// One attempt to copy tables at one snapshot, and to follow them from there: from connecting to the start of the
 /// stream. Its sessions, and the work on them that may block. A worker thread does one step after the other; the stream
@@ -258,10 +249,14 @@ class Attempt {
     for (std::size_t i = 0; i < now.size(); ++i)
       if (!same(list.followed[i], now[i])) changed.push_back(list.followed[i].table);
     if (list.misfits.empty()) return changed;
+    const ServerShape server = sql::read_server(*control_, publications_, backend_pid_);
     const std::vector<sql::TableFacts> facts = sql::read_tables(*control_, names_of(list.misfits), publications_);
     for (std::size_t i = 0; i < facts.size(); ++i) {
       Table& misfit = *list.misfits[i];
-      if (!has_errors(TableJudge({server_}, facts[i], misfit.needs()).judge())) changed.push_back(&misfit);
+      const TableToJudge judged{facts[i], misfit.needs()};
+      const bool fits = !has_errors(judge_publications({server}, std::span{&judged, 1})) &&
+                        !has_errors(TableJudge({server}, facts[i], misfit.needs()).judge());
+      if (fits) changed.push_back(&misfit);
     }
     return changed;
   }
@@ -293,16 +288,24 @@ class Attempt {
     const sql::GuardReport report =
         sql::guard_copy(snapshot, *control_, sources, publications_, lock_timeout_, no_deadline);
     const auto again = [&](std::size_t table, const std::string& what, const std::string& sqlstate) {
-      return SchemaError(what, {.sqlstate = sqlstate, .table = to_string(sources[table].table), .retryable = true});
+      // All tables of the first copies belong together; those that are copied alone do not wait for each other.
+      if (plan_.follows)
+        throw SchemaError(what, {.sqlstate = sqlstate, .table = to_string(sources[table].table), .retryable = true});
+      faults.push_back({followed_[table].table, {}, what, slot_.consistent_point, true, sqlstate, sqlstate.empty()});
     };
+    std::vector<bool> found(sources.size(), false);
     for (const sql::GuardFinding& finding : report.findings) {
-      if (finding.retryable) throw again(finding.table, finding.what, finding.sqlstate);
-      faults.push_back(
-          {followed_[finding.table].table, {}, finding.what, slot_.consistent_point, false, finding.sqlstate});
+      found[finding.table] = true;
+      Table* const table = followed_[finding.table].table;
+      if (finding.retryable) again(finding.table, finding.what, finding.sqlstate);
+      else faults.push_back({table, {}, finding.what, slot_.consistent_point, false, finding.sqlstate});
     }
     for (std::size_t i = 0; i < sources.size(); ++i) {
-      if (!same_definition(followed_[i], report.fingerprints[i]))
-        throw again(i, "table " + to_string(sources[i].table) + " was altered before it was to be copied", "");
+      if (found[i]) continue;
+      if (!same_definition(followed_[i], report.fingerprints[i])) {
+        again(i, "table " + to_string(sources[i].table) + " was altered before it was to be copied", "");
+        continue;
+      }
       auto copied = std::make_shared<TableShape>(*followed_[i].shape);
       copied->fingerprint = report.fingerprints[i];
       followed_[i].shape = std::move(copied);
@@ -312,13 +315,15 @@ class Attempt {
 
   void copy_table(pq::SnapshotCopy& snapshot, const Followed& followed, const OnProgress& on_progress, Copied& out) {
     Table& table = *followed.table;
-    ColumnMap map = map_copied_columns(table.needs(), *followed.shape);
-    const bool compare = !plan_.follows || table.row_count() > 0;
-    const std::unique_ptr<TableCopy> copy =
-        compare ? table.make_comparison(std::move(map)) : table.make_copy(std::move(map));
+    std::unique_ptr<TableCopy> copy;
+    std::optional<Fault> fault = touching_rows(table, [&] {
+      ColumnMap map = map_copied_columns(table.needs(), *followed.shape);
+      const bool compare = !plan_.follows || table.row_count() > 0;
+      copy = compare ? table.make_comparison(std::move(map)) : table.make_copy(std::move(map));
+      return Failure{};
+    });
     std::string scratch;
     std::vector<wire::Cell> cells;
-    std::optional<Fault> fault;
     table.set_copied_rows(0);
     try {
       snapshot.copy(source_of(followed), [&](std::string_view line) {
@@ -335,9 +340,9 @@ class Attempt {
       if (error.retryable() && !of_table) throw;
       if (!fault) fault = Fault{&table, {}, error.what(), slot_.consistent_point, false, error.sqlstate()};
     }
-    const std::size_t rows = copy->row_count();
+    const std::size_t rows = copy == nullptr ? 0 : copy->row_count();
     std::unique_ptr<Delta> change;
-    if (!fault) fault = touching_rows(table, [&] { return copy->finish(change); });
+    if (!fault) fault = touching_rows(table, [&] { return copy->finish(change, [this] { interrupt_->check(); }); });
     if (!fault && plan_.follows) fault = touching_rows(table, [&] { return change->seal(); });
     if (fault) {
       out.faults.push_back(std::move(*fault));

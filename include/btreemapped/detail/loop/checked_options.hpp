@@ -2,8 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <random>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <unistd.h>
 
 #include <btreemapped/detail/pq/conninfo.hpp>
 #include <btreemapped/detail/pq/stream.hpp>
@@ -23,6 +27,13 @@ inline constexpr DurationOption duration_options[] = {{"slot_timeout", &Options:
                                                       {"shortest_backoff", &Options::shortest_backoff},
                                                       {"longest_backoff", &Options::longest_backoff},
                                                       {"catalog_watch_interval", &Options::catalog_watch_interval}};
+
+/// The configured name, else one that nobody else has.
+[[nodiscard]] inline std::string new_slot_name(const Options& options, std::string_view suffix = {}) {
+  constexpr std::size_t longest = 63;
+  if (!options.slot_name.empty()) return options.slot_name.substr(0, longest - suffix.size()) + std::string(suffix);
+  return "btreemapped_" + std::to_string(::getpid()) + "_" + std::to_string(std::random_device{}());
+}
 
 /// The options with durations that the server takes (milliseconds in 31 bits: 24 days) and the clock can add.
 [[nodiscard]] inline Options within_limits(Options options) {

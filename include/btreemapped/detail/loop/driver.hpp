@@ -20,6 +20,7 @@
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>

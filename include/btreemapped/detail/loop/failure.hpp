@@ -37,16 +37,6 @@ namespace detail {
   }
 }
 
-[[nodiscard]] inline bool is_schema_error(const std::exception_ptr& reason) {
-  try {
-    std::rethrow_exception(reason);
-  } catch (const SchemaError&) {
-    return true;
-  } catch (...) {
-    return false;
-  }
-}
-
 /// A table whose catalog entries are not those of its copy.
 [[nodiscard]] inline std::string altered(const Table& table) {
   return to_string(table.name()) + " or its publication was altered; it is copied afresh";

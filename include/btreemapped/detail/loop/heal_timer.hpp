@@ -23,7 +23,7 @@ class HealTimer {
   };
 
   void schedule(Time now, Cause cause) {
-    if (now - last_copy_ > (cause == Cause::altered ? short_quiet : quiet)) factor_ = 1;
+    if (!tried_ && now - last_copy_ > (cause == Cause::altered ? short_quiet : quiet)) factor_ = 1;
     const Clock::duration first = cause == Cause::value ? Clock::duration{first_long_wait} : first_wait;
     due_ = std::min(due_, now + std::min<Clock::duration>(factor_ * first, longest_wait));
   }
@@ -34,12 +34,14 @@ class HealTimer {
   void begin_attempt() {
     due_ = Time::max();
     factor_ = std::min(2 * factor_, 1024);
+    tried_ = true;
   }
 
   /// The table has been copied, for this reason or for another. Counts from here, as a copy may take hours.
   void copied(Time now) noexcept {
     due_ = Time::max();
     last_copy_ = now;
+    tried_ = false;
   }
 
  private:
@@ -51,6 +53,7 @@ class HealTimer {
 
   Time due_ = Time::max();
   Time last_copy_{};
+  bool tried_ = false;  // since then, and in vain
   int factor_ = 1;
 };
 

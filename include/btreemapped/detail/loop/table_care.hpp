@@ -115,15 +115,17 @@ class TableCare {
   void watch_catalog() {
     watching_ = true;
     watch_at_ = Time::max();
-    const auto work = [list = Attempt::WatchList{stream_.followed(), health_.misfits()}](Attempt& attempt) {
-      return attempt.changed_tables(list);
-    };
-    runner_.on_control(work, [this](const std::vector<Table*>& changed) {
+    const auto list =
+        std::make_shared<const Attempt::WatchList>(Attempt::WatchList{stream_.followed(), health_.misfits()});
+    const auto work = [list](Attempt& attempt) { return attempt.changed_tables(*list); };
+    runner_.on_control(work, [this, list](const std::vector<Table*>& changed) {
       watching_ = false;
       watch_at_ = std::min(watch_at_, Clock::now() + options_.catalog_watch_interval);
       for (Table* const table : changed) {
-        if (!stream_.follows(*table)) health_.fit(*table);
-        else altered_.push_back(table);
+        const auto asked = std::find_if(list->followed.begin(), list->followed.end(),
+                                        [&](const Followed& each) { return each.table == table; });
+        if (asked == list->followed.end()) health_.fit(*table);
+        else if (stream_.follows(*asked)) altered_.push_back(table);
       }
     });
   }

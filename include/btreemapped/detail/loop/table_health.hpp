@@ -112,7 +112,9 @@ class TableHealth {
   };
 
   static TableState state_after(const Fault& fault) { return fault.healable ? TableState::stale : TableState::failed; }
-  static Cause cause_of(const Fault& fault) { return fault.healable ? Cause::divergence : Cause::value; }
+  static Cause cause_of(const Fault& fault) {
+    return fault.altered ? Cause::altered : fault.healable ? Cause::divergence : Cause::value;
+  }
 
   static const char* outlook(const Fault& fault) {
     if (fault.healable) return "; it is copied afresh";

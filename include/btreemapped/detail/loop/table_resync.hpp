@@ -15,6 +15,7 @@
 #include <btreemapped/detail/change_log.hpp>
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
@@ -27,6 +28,7 @@
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/options.hpp>
 #include <btreemapped/preflight.hpp>
+#include <btreemapped/state.hpp>
 #include <btreemapped/status.hpp>
 
 namespace btreemapped {
@@ -86,6 +88,7 @@ class TableResync {
   /// visible in the other tables.
   /// Throws: SchemaError when only a copy of all tables will do.
   void work(Time now, bool at_boundary, Lsn applied) {
+    applied_ = applied;
     if (now >= ask_for_blockers_at_) ask_for_blockers(now);
     if (log_ != nullptr && log_->overflowed())
       throw SchemaError("the changes of a table that is being copied exceed max_log_bytes; copying all tables afresh",
@@ -130,10 +133,11 @@ class TableResync {
     }
     if (tables_.empty()) return end();
     // Before the slot exists, as the stream may pass its position before we know it.
-    std::vector<TableName> names;
-    for (const Table* const table : tables_) names.push_back(table->name());
-    log_ = std::make_unique<ChangeLog>(std::move(names), options_.max_log_bytes);
+    std::vector<ChangeLog::Subject> subjects;
+    for (const Followed& each : runner_.attempt().followed()) subjects.push_back({each.shape->oid, each.shape->table});
+    log_ = std::make_unique<ChangeLog>(std::move(subjects), options_.max_log_bytes);
     stream_.write_to(log_.get());
+    log_begin_ = std::max(applied_, stream_.commit_lsn());
     phase_ = Phase::creating_slot;
     ask_for_blockers_at_ = Clock::now() + std::min<Clock::duration>(blocker_interval, options_.slot_timeout / 2);
     runner_.on_link(&Attempt::create_slot, [this](Lsn) { copy(); });
@@ -149,6 +153,10 @@ class TableResync {
       });
     };
     runner_.on_link(work, [this](Attempt::Copied& copied) {
+      // On the server of the stream that cannot be; another one behind the same address may lag.
+      if (copied.position < log_begin_)
+        throw ConnectionError("the copy of a table comes from a server that is not as far as the stream",
+                              {.retryable = true});
       begin_ = copied.position;
       replay_.begin_session(runner_.attempt().followed());
       for (Commit::Change& each : copied.changes) replay_.resume(*each.table, std::move(each.delta));
@@ -160,8 +168,7 @@ class TableResync {
   void replay() {
     for (std::size_t n = 0; n < entries_per_slice && !log_->empty(); ++n) {
       if (const Errc error = replay_.replay(log_->front(), begin_); error != Errc::ok)
-        return fail_with("the changes that came meanwhile make no sense: " + std::string(v0::describe(error)),
-                         HealTimer::Cause::divergence);
+        return fail_with("the changes that came meanwhile make no sense: " + std::string(v0::describe(error)));
       log_->pop();
     }
     take_out(replay_.take_faults());
@@ -220,9 +227,9 @@ class TableResync {
     std::erase(tables_, &table);
   }
 
-  void fail_with(const std::string& why, HealTimer::Cause cause) {
+  void fail_with(const std::string& why) {
     for (Table* const table : std::exchange(tables_, {}))
-      health_.expire(*table, cause, to_string(table->name()) + ": " + why + "; trying again");
+      health_.expire(*table, HealTimer::Cause::divergence, to_string(table->name()) + ": " + why + "; trying again");
     end();
   }
 
@@ -230,14 +237,13 @@ class TableResync {
   void fail(const std::exception_ptr& reason) {
     std::string why = message_of(reason);
     if (!blockers_.empty()) why += "; it was " + blockers_;
-    // Where there is no room for a second slot, the one that we have must do.
+    // Where there is no room for a second slot or walsender, those that we have must do, if that is worth it.
     const std::string sqlstate = sqlstate_of(reason);
-    if (sqlstate == "53400" || sqlstate == "53300")
+    const bool no_room = sqlstate == "53400" || (sqlstate == "53300" && runner_.attempt().pinned().empty());
+    const auto is_stale = [](const Table* table) { return table->state() == TableState::stale; };
+    if (no_room && std::any_of(tables_.begin(), tables_.end(), is_stale))
       throw SchemaError(why + "; copying all tables afresh", {.sqlstate = sqlstate, .retryable = true});
-    // Without a code of the server's it was the guard of the copy: the table is being altered.
-    const auto cause =
-        sqlstate.empty() && is_schema_error(reason) ? HealTimer::Cause::altered : HealTimer::Cause::divergence;
-    fail_with(why, cause);
+    fail_with(why);
   }
 
   const Options& options_;
@@ -249,7 +255,9 @@ class TableResync {
   Phase phase_ = Phase::idle;
   std::vector<Table*> tables_{};  // those that are still hoped for
   std::unique_ptr<ChangeLog> log_{};
-  Lsn begin_{};  // everything committed before it is in the copy
+  Lsn applied_{};    // of the stream, when it was last heard of
+  Lsn log_begin_{};  // the log has all that commits from here on
+  Lsn begin_{};      // everything committed before it is in the copy
   TransactionBuffer replay_{};
   std::optional<Commit> ready_{};
   Time ask_for_blockers_at_ = Time::max();
