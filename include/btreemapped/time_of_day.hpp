@@ -63,7 +63,9 @@ struct TimeTz {
     reader.time();
     reader.offset();
     reader.end();
-    if (!reader.ok()) return std::nullopt;
+    constexpr int end_of_offsets = 16 * 3600;
+    if (!reader.ok() || reader.offset_seconds() <= -end_of_offsets || reader.offset_seconds() >= end_of_offsets)
+      return std::nullopt;
     return TimeTz{std::chrono::seconds{reader.second_of_day()} + std::chrono::microseconds{reader.micros()},
                   std::chrono::seconds{reader.offset_seconds()}};
   }

@@ -1,12 +1,16 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <string_view>
 
 #include <btreemapped/codec.hpp>
+#include <btreemapped/detail/codec/builtin_oid.hpp>
+#include <btreemapped/detail/shape.hpp>
 #include <btreemapped/error.hpp>
 
 namespace btreemapped {
@@ -54,12 +58,30 @@ namespace detail {
   return true;
 }
 
+/// Does the text of such a value depend on other entries of the catalog?
+[[nodiscard]] inline bool names_objects(const SqlType& type) noexcept {
+  if (std::find(std::begin(object_name_oids), std::end(object_name_oids), type.base) != std::end(object_name_oids))
+    return true;
+  if (type.parts == nullptr) return false;
+  if (names_objects(type.parts->element)) return true;
+  return std::any_of(type.parts->attributes.begin(), type.parts->attributes.end(),
+                     [](const SqlAttribute& each) { return names_objects(each.type); });
+}
+
 }  // namespace detail
 
-/// Every type: the text family as it is, any other type as PostgreSQL prints it.
+/// Every type: the text family as it is, any other type as PostgreSQL prints it. But not the names of tables, types,
+/// roles and the like (regclass, aclitem, …), nor what is made of them: renaming the object changes every such text, and
+/// neither the stream nor the table's own catalog entries tell of that.
 template <>
 struct codec<std::string> {
-  static constexpr std::string_view sql_name = "any type";
+  static constexpr std::string_view sql_name = "any type but those that name objects of the catalog";
+
+  [[nodiscard]] static bool accepts(const SqlType& type) noexcept { return !detail::names_objects(type); }
+
+  [[nodiscard]] static std::string refusal(const SqlType&) {
+    return "its text is the name of an object, and changes unseen when that is renamed: keep the oid, or a text";
+  }
 
   [[nodiscard]] static Errc decode(std::string_view text, std::string& out) {
     if (!detail::is_utf8_text(text)) return Errc::invalid_encoding;

@@ -22,6 +22,13 @@ concept ordered_itself = requires(const T& a, const T& b) {
   { a < b } -> std::convertible_to<bool>;
 };
 
+/// A type of the user that says of some values that they have no order, as a struct with a NaN inside does: a map of
+/// such keys breaks. Floats by themselves are ordered here.
+template <class T>
+concept partially_ordered = !std::is_floating_point_v<T> && requires(const T& a, const T& b) {
+  { a <=> b } -> std::same_as<std::partial_ordering>;
+};
+
 template <class T>
 [[nodiscard]] consteval bool has_order();
 
@@ -40,7 +47,7 @@ template <class T>
   } else if constexpr (composite<T>) {
     return has_ordered_fields<T>(std::make_index_sequence<field_count_v<T>>{});
   } else {
-    return ordered_itself<T> && can_be_key_v<T>;
+    return ordered_itself<T> && !partially_ordered<T> && can_be_key_v<T>;
   }
 }
 

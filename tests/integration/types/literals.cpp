@@ -149,8 +149,6 @@ const std::vector<Literals>& all_literals() {
       {"tid", Order::other, {"(0,0)", "(0,1)", "(4294967295,65535)"}},
       {"int2vector", Order::other, {"", "1 2 3", "-1"}},
       {"oidvector", Order::other, {"", "1 2 4294967295"}},
-      {"regclass", Order::other, {"pg_catalog.pg_class", "pg_catalog.pg_type", "-", "123456789"}},
-      {"regtype", Order::other, {"integer", "text", "timestamp with time zone", "pg_catalog.pg_class"}},
       {"refcursor", Order::other, {"", "a cursor"}},
       {"int4range", Order::other, {"empty", "[1,5)", "(,)", "[,10)", "[-2147483648,)"}},
       {"numrange", Order::other, {"empty", "[1.10,2.20]", "(1,)", "(NaN,)"}},

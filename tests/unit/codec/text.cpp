@@ -1,4 +1,5 @@
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -78,7 +79,28 @@ TEST_CASE("text replaces what the field held", "[unit][codec]") {
   CHECK(value.empty());
 }
 
-TEST_CASE("a string field accepts every column type", "[unit][codec]") {
+TEST_CASE("a string field refuses what shows the names of objects, also inside of others", "[unit][codec]") {
+  using btreemapped::SqlType;
+  using btreemapped::SqlTypeParts;
+  using btreemapped::detail::accepts_type;
+  const SqlType regclass = builtin(2205);
+  CHECK_FALSE(accepts_type<std::string>(regclass));
+  CHECK_FALSE(accepts_type<std::string>(builtin(1033)));
+  SqlType array = builtin(2210);
+  SqlType composite = user_type("pair");
+  const auto parts = std::make_shared<SqlTypeParts>();
+  parts->element = regclass;
+  array.parts = parts;
+  CHECK_FALSE(accepts_type<std::string>(array));
+  const auto attributes = std::make_shared<SqlTypeParts>();
+  attributes->attributes = {{"a", builtin(23)}, {"b", array}};
+  composite.parts = attributes;
+  CHECK_FALSE(accepts_type<std::string>(composite));
+  attributes->attributes.pop_back();
+  CHECK(accepts_type<std::string>(composite));
+}
+
+TEST_CASE("a string field accepts every other column type", "[unit][codec]") {
   using btreemapped::detail::accepts_type;
   for (const btreemapped::Oid oid : {25U, 1043U, 1042U, 18U, 19U, 114U, 3802U, 23U, 869U, 1186U, 1007U}) {
     CAPTURE(oid);

@@ -38,6 +38,9 @@ inline constexpr Oid uuid_oid = 2950;
 inline constexpr Oid pg_lsn_oid = 3220;
 inline constexpr Oid jsonb_oid = 3802;
 inline constexpr Oid xid8_oid = 5069;
+/// regproc, aclitem, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary, regnamespace,
+/// regrole, regcollation: printed as the names that these objects have by then.
+inline constexpr Oid object_name_oids[] = {24, 1033, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191};
 
 }  // namespace detail
 }  // namespace v0

@@ -83,7 +83,9 @@ class IsoReader {
   constexpr void offset() noexcept {
     const bool west = accept('-');
     if (!west) expect('+');
-    offset_ = number(2, 3) * 3600;
+    const int hours = number(2, 3);
+    if (hours > 167) fail();
+    offset_ = hours * 3600;
     for (int unit = 60; unit >= 1 && accept(':'); unit /= 60) {
       const int part = number(2, 2);
       if (part > 59) fail();
