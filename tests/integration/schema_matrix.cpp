@@ -74,6 +74,10 @@ const Alteration alterations[] = {
     {"another table that takes the name",
      "ALTER TABLE app.items RENAME TO former; ALTER TABLE app.spare RENAME TO items"},
     {"another schema that takes the name", "ALTER SCHEMA app RENAME TO former; ALTER SCHEMA spare RENAME TO app"},
+    {"a table renamed there and back, and changed meanwhile",
+     "ALTER TABLE app.items RENAME TO away; UPDATE app.away SET amount = 9 WHERE id < 50; DELETE FROM app.away WHERE "
+     "id "
+     "> 100; ALTER TABLE app.away RENAME TO items"},
     {"a truncate", "TRUNCATE app.items; INSERT INTO app.items (id) VALUES (7)"},
     {"a partition attached", "ALTER TABLE app.parts ATTACH PARTITION app.third FOR VALUES FROM (20) TO (30)"},
     {"a partition detached", "ALTER TABLE app.parts DETACH PARTITION app.second"},

@@ -1,5 +1,6 @@
 // Several publications at once: what they publish of a table adds up, as the server adds it up.
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include <btreemapped.hpp>
 
 #include "support/database.hpp"
+#include "support/event_log.hpp"
 
 namespace several_publications_test {
 
@@ -70,6 +72,28 @@ TEST_CASE("tables of two publications are followed together", "[publications]") 
   CHECK(items.to_vector() == std::vector<Item>{{1, "n"}});
   CHECK(others.to_vector() == std::vector<Item>{{5, "o"}});
   CHECK(items.sequence() == before + 1);
+}
+
+TEST_CASE("a table whose publication is mended after a lost connection is followed again", "[publications][G4]") {
+  test::Database database;
+  database.exec(two_tables + "CREATE PUBLICATION one FOR TABLE items; CREATE PUBLICATION two FOR TABLE others");
+  const test::EventLog log;
+  btreemapped::Options options = options_for(database, {"one", "two"});
+  options.on_event = log.hook();
+  options.catalog_watch_interval = std::chrono::milliseconds{20};
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  const auto others = replicator.add_replica<Item, 1>("others");
+  test::start_and_sync(replicator);
+  database.exec("ALTER PUBLICATION two SET (publish = 'insert')");
+  static_cast<void>(log.wait_for(btreemapped::EventKind::table_failed, 1, "public.others"));
+  database.end_sessions("backend_type = 'walsender'");
+  static_cast<void>(log.wait_for(btreemapped::EventKind::synced, 2));
+  CHECK(others.state() == btreemapped::TableState::failed);
+  CHECK(items.state() == btreemapped::TableState::live);
+  database.exec("DELETE FROM others; ALTER PUBLICATION two SET (publish = 'insert, update, delete, truncate')");
+  static_cast<void>(log.wait_for(btreemapped::EventKind::table_healed, 1, "public.others"));
+  CHECK(others.empty());
 }
 
 TEST_CASE("a table that two publications filter has the rows of both", "[publications]") {
