@@ -84,8 +84,8 @@ struct Busy {
 };
 
 struct Point {
-  double x = 1.5;
-  double y = 2.5;
+  std::int32_t x = 1;
+  std::int32_t y = 2;
 
   friend auto operator<=>(const Point&, const Point&) = default;
 };
@@ -359,7 +359,7 @@ TEST_CASE("fields may have names beyond ASCII", "[row]") {
 
 TEST_CASE("fields may be aggregates with initialisers of their own", "[row]") {
   CHECK(columns_of<Nested, 1>() == Names{"id", "at", "before", "triple", "note"});
-  CHECK(key_of<2>(Nested{}) == std::tuple(3, Point{1.5, 2.5}));
+  CHECK(key_of<2>(Nested{}) == std::tuple(3, Point{1, 2}));
 }
 
 TEST_CASE("a row may have a field that can only be moved", "[row]") {
