@@ -71,8 +71,8 @@ namespace detail {
 }  // namespace detail
 
 /// Every type: the text family as it is, any other type as PostgreSQL prints it. But not the names of tables, types,
-/// roles and the like (regclass, aclitem, …), nor what is made of them: renaming the object changes every such text, and
-/// neither the stream nor the table's own catalog entries tell of that.
+/// roles and the like (regclass, aclitem and others), nor what is made of them: renaming the object changes every such
+/// text, and neither the stream nor the table's own catalog entries tell of that.
 template <>
 struct codec<std::string> {
   static constexpr std::string_view sql_name = "any type but those that name objects of the catalog";
