@@ -25,7 +25,8 @@ class HealTimer {
   void schedule(Time now, Cause cause) {
     if (!tried_ && now - last_copy_ > (cause == Cause::altered ? short_quiet : quiet)) factor_ = 1;
     const Clock::duration first = cause == Cause::value ? Clock::duration{first_long_wait} : first_wait;
-    due_ = std::min(due_, now + std::min<Clock::duration>(factor_ * first, longest_wait));
+    const Clock::duration most = cause == Cause::altered ? Clock::duration{longest_short_wait} : longest_wait;
+    due_ = std::min(due_, now + std::min<Clock::duration>(factor_ * first, most));
   }
 
   /// Time::max() while nothing is to be healed.
@@ -48,6 +49,7 @@ class HealTimer {
   static constexpr std::chrono::milliseconds first_wait{100};
   static constexpr std::chrono::seconds first_long_wait{30};
   static constexpr std::chrono::minutes longest_wait{10};
+  static constexpr std::chrono::seconds longest_short_wait{2};  // nothing was read that would have to be read again
   static constexpr Clock::duration short_quiet = std::chrono::seconds{5};
   static constexpr Clock::duration quiet = std::chrono::minutes{20};
 
