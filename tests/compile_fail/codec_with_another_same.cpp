@@ -1,5 +1,5 @@
 // A codec whose judgement of differences could not be asked for would be passed over.
-// expect: btreemapped: accepts, same or sql_name of this codec is not declared as the comment
+// expect: btreemapped: accepts, same, sql_name or refusal of this codec is not declared as the comment
 #include <string_view>
 
 #include <btreemapped/codec.hpp>
