@@ -136,7 +136,7 @@ struct codec<T> : detail::CompositeCodec {
     if (type.parts == nullptr) return Errc::invalid_text;
     const auto places = detail::find_attributes<T>(*type.parts);
     if (!places.complete) return Errc::invalid_text;
-    std::array<wire_cell, detail::field_count_v<T>> cells{};
+    std::array<WireCell, detail::field_count_v<T>> cells{};
     detail::PieceReader in{text};
     Errc result = detail::split_composite(in, type.parts->attributes.size(), places.of_field, cells);
     detail::for_each_field_index<T>([&](auto index) {
@@ -155,7 +155,7 @@ struct codec<T> : detail::CompositeCodec {
   }
 
  private:
-  using wire_cell = detail::wire::Cell;
+  using WireCell = detail::wire::Cell;
 };
 
 }  // namespace v0

@@ -30,7 +30,7 @@ struct bound_value<Exclusive<Value>> {
 /// A bound's value, or what it refers to.
 template <class Value>
 [[nodiscard]] constexpr const Value& referred(const Value& value) noexcept {
-  return value;
+  return value;  // NOLINT(bugprone-return-const-ref-from-parameter): bounds outlive the search
 }
 template <class Value>
 [[nodiscard]] constexpr const Value& referred(const std::reference_wrapper<const Value>& value) noexcept {

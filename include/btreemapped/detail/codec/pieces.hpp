@@ -57,7 +57,7 @@ class PieceReader {
 
   /// What stands between a quote, which has just been accepted, and the closing one; false if that is not there.
   /// Lifetime: `out` views the text, or this reader.
-  template <Quoting quoting>
+  template <Quoting How>
   [[nodiscard]] bool quoted(std::string_view& out) {
     std::size_t start = at_;
     const std::size_t unescaped = scratch_.size();
@@ -65,7 +65,7 @@ class PieceReader {
       const char c = text_[at_];
       if (c != '"' && c != '\\') continue;
       const char next = at_ + 1 < text_.size() ? text_[at_ + 1] : '\0';
-      if (quoting == Quoting::doubled ? next == c : c == '\\' && (next == '"' || next == '\\')) {
+      if (How == Quoting::doubled ? next == c : c == '\\' && (next == '"' || next == '\\')) {
         // All that is ever unescaped is shorter than the text, so that no view into it is left dangling.
         if (scratch_.empty()) scratch_.reserve(text_.size());
         scratch_.append(text_.substr(start, at_ - start)).push_back(next);
