@@ -27,8 +27,9 @@ struct btreemapped::codec<Version> {
     const char* at = text.data();
     const char* const end = at + text.size();
     for (unsigned& number : out.numbers) {
-      if (&number != &out.numbers.front() && (at == end || *at++ != '.')) return Errc::invalid_text;
-      const auto [stop, error] = std::from_chars(at, end, number);
+      const bool first = &number == &out.numbers.front();
+      if (!first && (at == end || *at != '.')) return Errc::invalid_text;
+      const auto [stop, error] = std::from_chars(first ? at : at + 1, end, number);
       if (error != std::errc{}) return Errc::invalid_text;  // never a default: the table would be wrong in silence
       at = stop;
     }
