@@ -203,7 +203,9 @@ class Session {
  private:
   struct Copy {
     explicit Copy(std::size_t which)
-        : table(which), log({{"public", name_of(which)}}, 1'000'000), model(name_of(which), oid_of(which)) {}
+        : table(which),
+          log({{oid_of(which), {"public", name_of(which)}}}, 1'000'000),
+          model(name_of(which), oid_of(which)) {}
 
     void take(const wire::Message& message) {
       if (!has_rows) {
@@ -346,7 +348,7 @@ class Session {
       rows.push_back(std::move(row));
     }
     std::unique_ptr<detail::Delta> delta;
-    require(!comparison->finish(delta), "a copy without two rows of one key is one");
+    require(!comparison->finish(delta, [] {}), "a copy without two rows of one key is one");
     copy_->replay.begin_session({as_followed(copy_->table)});
     copy_->replay.resume(table, std::move(delta));
     copy_->model.load(std::move(rows), models_[copy_->table]);
