@@ -175,7 +175,7 @@ class Session {
   }
 
   void commit() {
-    detail::Commit commit = buffer_.finish(end_of_commit());
+    detail::Commit commit = buffer_.finish(end_of_commit(), detail::Delta::Time::max()).value();
     std::size_t faults = 0;
     for (Model& model : models_) {
       model.commit();
@@ -361,7 +361,7 @@ class Session {
       allowed = copy_->replay.replay(copy_->log.front(), copy_->begin) == Errc::ok;
     require(allowed == copy_->allowed, "what the protocol does not allow is refused in the replay, too");
     if (!allowed) return end_copy();
-    detail::Commit commit = copy_->replay.finish(end_of_commit());
+    detail::Commit commit = copy_->replay.finish(end_of_commit(), detail::Delta::Time::max()).value();
     copy_->model.commit();
     require(copy_->replay.take_faults().size() == copy_->model.faults(), "a copy fails when it must");
     if (copy_->model.failed()) return end_copy();

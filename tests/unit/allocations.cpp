@@ -157,7 +157,7 @@ class Transaction {
         throw std::logic_error("the test's message cannot be staged");
     detail::wire::Commit commit;
     commit.commit_lsn = commit.end_lsn = end;
-    return buffer.finish(commit);
+    return buffer.finish(commit, detail::Delta::Time::max()).value();
   }
 
  private:

@@ -57,6 +57,7 @@ using btreemapped::Lsn;
 using btreemapped::Oid;
 using btreemapped::TableState;
 using btreemapped::detail::Commit;
+using btreemapped::detail::Delta;
 using btreemapped::detail::Fault;
 using btreemapped::detail::Followed;
 using btreemapped::detail::TableName;
@@ -151,7 +152,7 @@ class Session {
     wire::Commit end;
     end.commit_lsn = commit_lsn();
     end.end_lsn = Lsn{position_ + 0x30};
-    return buffer.finish(end);
+    return buffer.finish(end, Delta::Time::max()).value();
   }
 
   /// A whole transaction, made visible.
@@ -209,10 +210,44 @@ TEST_CASE("a commit carries the positions and the time of the server's", "[trans
   end.commit_lsn = Lsn{0x2000};
   end.end_lsn = Lsn{0x2030};
   end.commit_time = 86'400'000'001;
-  const Commit commit = session.buffer.finish(end);
+  const Commit commit = session.buffer.finish(end, Delta::Time::max()).value();
   CHECK(commit.commit_lsn == Lsn{0x2000});
   CHECK(commit.end_lsn == Lsn{0x2030});
   CHECK(commit.time == std::chrono::sys_days{std::chrono::year{2000} / 1 / 2} + std::chrono::microseconds{1});
+}
+
+TEST_CASE("a long transaction becomes a commit in slices, and nothing of it is lost or twice in it", "[transaction]") {
+  CarsAndNotes session;
+  session.begin({cars_relation(), notes_relation(), insert_bob});
+  for (int id = 100; id < 2'100; ++id) REQUIRE(session.stage(test::insert_message({id, "x"}, notes_oid)) == Errc::ok);
+  wire::Commit end;
+  end.commit_lsn = session.commit_lsn();
+  end.end_lsn = Lsn{session.commit_lsn().value() + 0x30};
+  const auto expired = std::chrono::steady_clock::now() - std::chrono::seconds{1};
+  int slices = 1;
+  auto commit = session.buffer.finish(end, expired);
+  for (; !commit; commit = session.buffer.finish(end, expired)) ++slices;
+  CHECK(slices > 3);
+  CHECK(commit->changes.size() == 2);
+  session.publish(std::move(*commit));
+  CHECK(rows(session.cars) == std::vector{alice, bob});
+  CHECK(session.notes.replica().size() == 2'001);
+  session.transact({insert_eight});
+  CHECK(session.notes.replica().size() == 2'002);
+}
+
+TEST_CASE("a table that stops between two slices is not in the commit", "[transaction]") {
+  CarsAndNotes session;
+  session.begin({cars_relation(), notes_relation(), insert_bob});
+  for (int id = 100; id < 2'100; ++id) REQUIRE(session.stage(test::insert_message({id, "x"}, notes_oid)) == Errc::ok);
+  wire::Commit end;
+  end.commit_lsn = session.commit_lsn();
+  end.end_lsn = Lsn{session.commit_lsn().value() + 0x30};
+  const auto expired = std::chrono::steady_clock::now() - std::chrono::seconds{1};
+  REQUIRE_FALSE(session.buffer.finish(end, expired));
+  session.buffer.detach(session.cars.table());
+  session.buffer.detach(session.notes.table());
+  CHECK(session.buffer.finish(end, expired).value().changes.empty());
 }
 
 TEST_CASE("the changes of a transaction to two tables become one commit", "[transaction]") {

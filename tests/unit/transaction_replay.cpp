@@ -24,6 +24,7 @@ namespace {
 
 using namespace btreemapped;
 using detail::ChangeLog;
+using detail::Delta;
 using detail::Followed;
 using detail::TableShape;
 using detail::TransactionBuffer;
@@ -87,7 +88,7 @@ struct Stream {
     wire::Commit end{};
     end.commit_lsn = Lsn{commit_lsn};
     end.end_lsn = Lsn{commit_lsn + 8};
-    auto commit = from.finish(end);
+    auto commit = from.finish(end, Delta::Time::max()).value();
     store.publish(commit);
   }
 

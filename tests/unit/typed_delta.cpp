@@ -407,6 +407,36 @@ TEST_CASE("a long transaction is applied in slices, each with an end", "[typed_d
   CHECK(fixture.table.replica().size() == updated + moved);
 }
 
+TEST_CASE("a long transaction is sealed in slices, each with an end", "[typed_delta]") {
+  constexpr int count = 5'000;
+  Fixture fixture({{-1, "old", null}});
+  auto changes = fixture.table.change();
+  REQUIRE_FALSE(changes.erase_by_key({-1, null, null}));
+  for (int id = 0; id < count; ++id) REQUIRE_FALSE(changes.insert({id, "new", null}));
+  const auto expired = std::chrono::steady_clock::now() - std::chrono::seconds{1};
+  int slices = 1;
+  auto outcome = changes.delta().seal(expired);
+  for (; !outcome; outcome = changes.delta().seal(expired)) ++slices;
+  CHECK_FALSE(*outcome);
+  CHECK(slices > 3);
+  CHECK(slices < count);
+  CHECK(fixture.table.replica().to_vector() == Items{{-1, "old"}});
+  REQUIRE(changes.delta().apply(std::chrono::steady_clock::time_point::max()));
+  CHECK(fixture.table.replica().size() == count);
+  CHECK(fixture.table.replica().get(count - 1)->text == "new");
+}
+
+TEST_CASE("two rows of one key are found in whatever slice they are", "[typed_delta]") {
+  Fixture fixture({});
+  auto changes = fixture.table.change();
+  for (int id = 0; id < 2'000; ++id) REQUIRE_FALSE(changes.insert({id, "new", null}));
+  REQUIRE_FALSE(changes.insert({1'900, "once more", null}));
+  const auto expired = std::chrono::steady_clock::now() - std::chrono::seconds{1};
+  auto outcome = changes.delta().seal(expired);
+  while (!outcome) outcome = changes.delta().seal(expired);
+  CHECK(outcome->code == Errc::duplicate_key);
+}
+
 TEST_CASE("what is replaced stays alive until its delta dies", "[typed_delta]") {
   Fixture fixture({{1, "a", null}, {2, "b", null}, {3, "c", null}});
   const Item* const replaced = &fixture.table.table().rows().at({1});

@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -36,6 +37,8 @@ struct Failure {
 /// only apply() needs to be alone.
 class Delta {
  public:
+  using Time = std::chrono::steady_clock::time_point;
+
   Delta() = default;
   Delta(const Delta&) = delete;
   Delta& operator=(const Delta&) = delete;
@@ -46,11 +49,13 @@ class Delta {
   [[nodiscard]] virtual Failure erase(const ColumnMap& map, const wire::Delete& change) = 0;
   virtual void truncate() = 0;
 
-  /// Checks that no key holds two rows and makes ready all that apply() needs, so that it allocates nothing.
-  [[nodiscard]] virtual Failure seal() = 0;
+  /// Goes on, until the deadline, with checking that no key holds two rows and with making ready all that apply()
+  /// needs, so that it allocates nothing; no answer when some is left. Nothing may be staged any more.
+  [[nodiscard]] virtual std::optional<Failure> seal(Time deadline) = 0;
+  [[nodiscard]] Failure seal() { return *seal(Time::max()); }
   /// Goes on with changing the map until the deadline; false when some is left. What is replaced lives until the
   /// delta dies.
-  [[nodiscard]] virtual bool apply(std::chrono::steady_clock::time_point deadline) noexcept = 0;
+  [[nodiscard]] virtual bool apply(Time deadline) noexcept = 0;
 };
 
 /// A complete copy of a table in the making. Nobody changes the served rows meanwhile.

@@ -72,6 +72,7 @@ class TransactionBuffer {
     followers_.clear();
     routes_.clear();
     announced_.clear();
+    sealed_.clear();
     faults_.clear();
     log_ = nullptr;
     commit_lsn_ = Lsn{};
@@ -85,21 +86,29 @@ class TransactionBuffer {
     return std::visit([&](const auto& each) { return take(each, payload); }, message);
   }
 
-  /// What has been staged since the Begin, sealed.
-  [[nodiscard]] Commit finish(const wire::Commit& end) {
-    Commit commit;
-    commit.commit_lsn = end.commit_lsn;
-    commit.end_lsn = end.end_lsn;
-    commit.time = wire::from_pg_clock(end.commit_time);
+  /// Goes on, until the deadline, with sealing what has been staged since the Begin; nothing when some is left. Until
+  /// it gives the commit, nothing may be staged.
+  [[nodiscard]] std::optional<Commit> finish(const wire::Commit& end, Delta::Time deadline) {
     for (Follower& follower : followers_) {
-      if (follower.delta != nullptr && !follower.detached) {
-        guarded(follower, [&] { return follower.delta->seal(); });
-        if (!follower.detached) commit.changes.push_back({follower.followed.table, std::move(follower.delta)});
-      }
-      follower.delta.reset();
-      if (auto state = std::exchange(follower.detached_as, {}))
-        commit.detached.push_back({follower.followed.table, *state});
+      if (follower.delta == nullptr) continue;
+      bool sealed = false;
+      guarded(follower, [&] {
+        const std::optional<Failure> outcome = follower.delta->seal(deadline);
+        sealed = outcome.has_value();
+        return outcome.value_or(Failure{});
+      });
+      if (follower.detached) continue;
+      if (!sealed) return std::nullopt;
+      sealed_.push_back({follower.followed.table, std::move(follower.delta)});
     }
+    std::optional<Commit> commit(std::in_place);
+    commit->commit_lsn = end.commit_lsn;
+    commit->end_lsn = end.end_lsn;
+    commit->time = wire::from_pg_clock(end.commit_time);
+    commit->changes = std::exchange(sealed_, {});
+    for (Follower& follower : followers_)
+      if (auto state = std::exchange(follower.detached_as, {}))
+        commit->detached.push_back({follower.followed.table, *state});
     return commit;
   }
 
@@ -142,6 +151,7 @@ class TransactionBuffer {
       follower.detached = true;
       follower.delta.reset();
     }
+    std::erase_if(sealed_, [&](const Commit::Change& each) { return each.table == &table; });
   }
 
   /// The table follows, anew or for the first time, as what it has been copied now. Between two transactions.
@@ -323,6 +333,7 @@ class TransactionBuffer {
   std::unordered_map<Oid, std::vector<Follower*>> routes_{};
   std::unordered_map<Oid, Announced> announced_{};  // by the newest Relation of each
   ChangeLog* log_ = nullptr;
+  std::vector<Commit::Change> sealed_{};  // by a finish() that is not at its end
   std::vector<Fault> faults_{};
   Lsn commit_lsn_{};
   bool relation_seen_ = false;

@@ -89,13 +89,14 @@ class TypedDelta final : public Delta {
     base_hidden_ = true;
   }
 
-  Failure seal() override {
-    for (const auto& [key, entry] : entries_)
-      if (entry.rows.size() + (entry.shows_base() ? 1 : 0) > 1) return {Errc::duplicate_key};
-    if (!base_hidden_) steps_.reserve(entries_.size());
-    while (!entries_.empty()) {
+  using Delta::seal;
+  std::optional<Failure> seal(Time deadline) override {
+    if (!base_hidden_ && steps_.empty()) steps_.reserve(entries_.size());
+    for (std::size_t sealed = 0; !entries_.empty(); ++sealed) {
+      if (sealed != 0 && sealed % steps_per_look == 0 && std::chrono::steady_clock::now() >= deadline) return {};
       auto node = entries_.extract(entries_.begin());
       Entry& entry = node.mapped();
+      if (entry.rows.size() + (entry.shows_base() ? 1 : 0) > 1) return Failure{Errc::duplicate_key};
       if (entry.rows.empty()) {
         if (entry.base_gone) steps_.push_back({Action::erase, entry.base, {}, {}});
         continue;
@@ -109,10 +110,10 @@ class TypedDelta final : public Delta {
         steps_.push_back(make_step(entry, std::move(key)));
       }
     }
-    return {};
+    return Failure{};
   }
 
-  bool apply(std::chrono::steady_clock::time_point deadline) noexcept override {
+  bool apply(Time deadline) noexcept override {
     if (base_hidden_) {
       base_.swap(replacement_);
       return true;

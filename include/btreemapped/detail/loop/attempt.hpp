@@ -9,7 +9,6 @@
 #include <mutex>
 #include <new>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +17,7 @@
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/column_map.hpp>
 #include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/loop/catalog_watch.hpp>
 #include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/pq/conninfo.hpp>
 #include <btreemapped/detail/pq/snapshot_copy.hpp>
@@ -26,7 +26,6 @@
 #include <btreemapped/detail/sql/blockers.hpp>
 #include <btreemapped/detail/sql/catalog.hpp>
 #include <btreemapped/detail/sql/copy_guard.hpp>
-#include <btreemapped/detail/sql/fingerprint.hpp>
 #include <btreemapped/detail/sql/publication.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/store.hpp>
@@ -171,23 +170,17 @@ class Attempt {
   /// What has been copied, and as what; the driver's, once copied.
   [[nodiscard]] const std::vector<Followed>& followed() const noexcept { return followed_; }
 
-  /// Tables that follow, and those that did not fit.
-  struct WatchList {
-    std::vector<Followed> followed{};
-    std::vector<Table*> misfits{};
-  };
-
   /// Those that no longer look as they did when they were copied, and those that would fit now.
   std::vector<Table*> changed_tables(const WatchList& list) {
     const std::lock_guard lock(control_mutex_);
     try {
-      return compare_catalog(list);
+      return find_altered(*control_, list, publications_, backend_pid_);
     } catch (const Error&) {
       // Somebody ended the session or the query. Once more, as the price of a failure is a copy of all tables.
       interrupt_->check();
       control_.reset();
       control_ = std::make_unique<sql::Session>(pinned_, interrupt_);  // fails when it is the server that has gone
-      return compare_catalog(list);
+      return find_altered(*control_, list, publications_, backend_pid_);
     }
   }
 
@@ -201,31 +194,10 @@ class Attempt {
   };
 
   static constexpr std::size_t rows_per_report = 16'384;
-
-  static std::vector<std::string> columns_of(const Table& table) {
-    std::vector<std::string> columns;
-    for (const FieldNeed& need : table.needs()) columns.push_back(need.column);
-    return columns;
-  }
-
-  static bool same(const Followed& followed, const std::string& fingerprint) {
-    const std::vector<std::string> columns = columns_of(*followed.table);
-    return sql::fingerprint_of(followed.shape->fingerprint, columns) == sql::fingerprint_of(fingerprint, columns);
-  }
-
-  static bool same_definition(const Followed& followed, const std::string& fingerprint) {
-    const std::vector<std::string> columns = columns_of(*followed.table);
-    return sql::definition_of(followed.shape->fingerprint, columns) == sql::definition_of(fingerprint, columns);
-  }
+  static constexpr std::chrono::milliseconds seal_slice{50};  // an interrupt() waits for it
 
   static sql::CopySource source_of(const Followed& followed) {
     return {followed.shape->table, followed.shape->kind, columns_of(*followed.table), followed.shape->row_filter};
-  }
-
-  static std::vector<TableName> names_of(const std::vector<Table*>& tables) {
-    std::vector<TableName> names;
-    for (const Table* const table : tables) names.push_back(table->name());
-    return names;
   }
 
   [[noreturn]] static void throw_two_servers() {
@@ -239,26 +211,6 @@ class Attempt {
     if (catalog.server.version >= oldest_server_version)
       catalog.tables = sql::read_tables(*control_, names_of(plan_.tables), publications_);
     return catalog;
-  }
-
-  std::vector<Table*> compare_catalog(const WatchList& list) {
-    std::vector<Table*> changed;
-    std::vector<TableName> names;
-    for (const Followed& each : list.followed) names.push_back(each.shape->table);
-    const std::vector<std::string> now = sql::read_fingerprints(*control_, names, publications_);
-    for (std::size_t i = 0; i < now.size(); ++i)
-      if (!same(list.followed[i], now[i])) changed.push_back(list.followed[i].table);
-    if (list.misfits.empty()) return changed;
-    const ServerShape server = sql::read_server(*control_, publications_, backend_pid_);
-    const std::vector<sql::TableFacts> facts = sql::read_tables(*control_, names_of(list.misfits), publications_);
-    for (std::size_t i = 0; i < facts.size(); ++i) {
-      Table& misfit = *list.misfits[i];
-      const TableToJudge judged{facts[i], misfit.needs()};
-      const bool fits = !has_errors(judge_publications({server}, std::span{&judged, 1})) &&
-                        !has_errors(TableJudge({server}, facts[i], misfit.needs()).judge());
-      if (fits) changed.push_back(&misfit);
-    }
-    return changed;
   }
 
   /// False when a table is not fit for it; check() then says why.
@@ -302,7 +254,7 @@ class Attempt {
     }
     for (std::size_t i = 0; i < sources.size(); ++i) {
       if (found[i]) continue;
-      if (!same_definition(followed_[i], report.fingerprints[i])) {
+      if (!has_same_definition(followed_[i], report.fingerprints[i])) {
         again(i, "table " + to_string(sources[i].table) + " was altered before it was to be copied", "");
         continue;
       }
@@ -343,7 +295,13 @@ class Attempt {
     const std::size_t rows = copy == nullptr ? 0 : copy->row_count();
     std::unique_ptr<Delta> change;
     if (!fault) fault = touching_rows(table, [&] { return copy->finish(change, [this] { interrupt_->check(); }); });
-    if (!fault && plan_.follows) fault = touching_rows(table, [&] { return change->seal(); });
+    for (bool sealed = !plan_.follows; !fault && !sealed;) {
+      fault = touching_rows(table, [&] {
+        const std::optional<Failure> outcome = change->seal(std::chrono::steady_clock::now() + seal_slice);
+        sealed = outcome.has_value();
+        return outcome.value_or(Failure{});
+      });
+    }
     if (fault) {
       out.faults.push_back(std::move(*fault));
       return;

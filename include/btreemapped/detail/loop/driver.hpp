@@ -249,7 +249,8 @@ class Driver {
   void publish(Time until) {
     if (!pending_) {
       board_.received.store(fsm_.received().value(), std::memory_order_relaxed);
-      pending_ = buffer_.finish(fsm_.commit());
+      pending_ = buffer_.finish(fsm_.commit(), std::min(until, Clock::now() + side_look_interval));
+      if (!pending_) return care_.look_aside(Clock::now());
       for (const Fault& fault : buffer_.take_faults()) health_.fail_at_commit(fault);
     }
     if (pending_->empty()) {

@@ -13,6 +13,7 @@
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/catalog_watch.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/heal_timer.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
@@ -89,7 +90,7 @@ class TableCare {
   }
 
   /// Between two messages. `at_boundary`: no transaction is half received, and all before `applied` is visible. True
-  /// while the commit of tables that come back waits for readers, before which no other may be published.
+  /// while tables that come back are being published: the stream waits for that.
   [[nodiscard]] bool tend(Time now, Time until, bool at_boundary, Lsn applied, const std::atomic<bool>& stop) {
     for (Table* const table : std::exchange(altered_, {})) {
       if (!stream_.follows(*table)) continue;
@@ -100,9 +101,10 @@ class TableCare {
       if (now >= health_.due()) resync_.begin(runner_.attempt(), health_.take_due(now));
       return false;
     }
-    resync_.work(now, at_boundary, applied);
-    if (resync_.ready() == nullptr) return false;
-    if (!store_->publish(*resync_.ready(), std::min(until, now + look_interval), stop)) return true;
+    const Time slice = std::min(until, now + look_interval);
+    resync_.work(now, slice, at_boundary, applied);
+    if (!resync_.finishing()) return false;
+    if (resync_.ready() == nullptr || !store_->publish(*resync_.ready(), slice, stop)) return true;
     resync_.published();
     watch_at_ = std::min(watch_at_, Clock::now());  // what was altered since the last look at the catalog
     return false;
@@ -115,8 +117,7 @@ class TableCare {
   void watch_catalog() {
     watching_ = true;
     watch_at_ = Time::max();
-    const auto list =
-        std::make_shared<const Attempt::WatchList>(Attempt::WatchList{stream_.followed(), health_.misfits()});
+    const auto list = std::make_shared<const WatchList>(WatchList{stream_.followed(), health_.misfits()});
     const auto work = [list](Attempt& attempt) { return attempt.changed_tables(*list); };
     runner_.on_control(work, [this, list](const std::vector<Table*>& changed) {
       watching_ = false;

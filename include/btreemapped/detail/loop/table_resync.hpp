@@ -15,6 +15,7 @@
 #include <btreemapped/detail/change_log.hpp>
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/catalog_watch.hpp>
 #include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
@@ -84,21 +85,25 @@ class TableResync {
     return phase_ >= Phase::replaying && !log_->empty() ? Time::min() : ask_for_blockers_at_;
   }
 
-  /// Does a slice of what is to be done. `at_boundary`: no transaction is half received, and all before `applied` is
+  /// Does a slice of what is to be done, until `until`. `at_boundary`: no transaction is half received, and all before `applied` is
   /// visible in the other tables.
   /// Throws: SchemaError when only a copy of all tables will do.
-  void work(Time now, bool at_boundary, Lsn applied) {
+  void work(Time now, Time until, bool at_boundary, Lsn applied) {
     applied_ = applied;
     if (now >= ask_for_blockers_at_) ask_for_blockers(now);
     if (log_ != nullptr && log_->overflowed())
       throw SchemaError("the changes of a table that is being copied exceed max_log_bytes; copying all tables afresh",
                         {.retryable = true});
     if (phase_ < Phase::replaying || ready_) return;
+    if (phase_ == Phase::finishing) return finish(applied, until);
     replay();
     if (phase_ < Phase::replaying || !log_->empty() || !at_boundary || applied < begin_) return;
     if (phase_ == Phase::replaying) return confirm();
-    if (phase_ == Phase::confirmed) finish(applied);
+    if (phase_ == Phase::confirmed) finish(applied, until);
   }
+
+  /// Must the stream wait? Nothing of it may be applied before what is being finished is published.
+  [[nodiscard]] bool finishing() const noexcept { return phase_ == Phase::finishing; }
 
   /// What is to be published before anything else; null while there is nothing.
   [[nodiscard]] Commit* ready() noexcept { return ready_ ? &*ready_ : nullptr; }
@@ -113,7 +118,16 @@ class TableResync {
   }
 
  private:
-  enum class Phase : std::uint8_t { idle, checking, creating_slot, copying, replaying, confirming, confirmed };
+  enum class Phase : std::uint8_t {
+    idle,
+    checking,
+    creating_slot,
+    copying,
+    replaying,
+    confirming,
+    confirmed,
+    finishing
+  };
 
   static constexpr std::chrono::seconds blocker_interval{1};
   static constexpr std::size_t entries_per_slice = 256;
@@ -177,7 +191,7 @@ class TableResync {
   /// What has changed in the catalog since the copy shows in no message.
   void confirm() {
     phase_ = Phase::confirming;
-    const auto work = [list = Attempt::WatchList{replay_.followed(), {}}](Attempt& attempt) {
+    const auto work = [list = WatchList{replay_.followed(), {}}](Attempt& attempt) {
       return attempt.changed_tables(list);
     };
     runner_.on_control(work, [this](const std::vector<Table*>& changed) {
@@ -190,10 +204,12 @@ class TableResync {
     });
   }
 
-  void finish(Lsn applied) {
+  void finish(Lsn applied, Time until) {
+    phase_ = Phase::finishing;
     wire::Commit position{};
     position.commit_lsn = position.end_lsn = applied;
-    ready_ = replay_.finish(position);
+    ready_ = replay_.finish(position, until);
+    if (!ready_) return;
     ready_->time = std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
     ready_->detached.clear();  // they have been all the time
     take_out(replay_.take_faults());
