@@ -298,6 +298,53 @@ TEST_CASE("rows written by ON CONFLICT and MERGE arrive as what became of them",
         Items{{1, "m", 10}, {4, "d", 4}, {5, "e", 5}, {12, "y", std::nullopt}});
 }
 
+/// Of a table whose primary key has one more column, which nobody mapped.
+struct Part {
+  std::int32_t id;
+  std::string name;
+
+  friend bool operator==(const Part&, const Part&) = default;
+};
+
+TEST_CASE("two rows that share a key since it is no longer unique are not taken for each other", "[identity]") {
+  test::Database database;
+  test::Following<Part, 1> following(database,
+                                     "CREATE TABLE items (id int NOT NULL CONSTRAINT one UNIQUE, part int, name text "
+                                     "NOT NULL, PRIMARY KEY (id, part));"
+                                     "INSERT INTO items VALUES (1, 1, 'old'), (2, 1, 'other'); " +
+                                         publish,
+                                     "items", std::chrono::milliseconds{20});
+  database.exec(
+      "BEGIN; ALTER TABLE items DROP CONSTRAINT one; INSERT INTO items VALUES (1, 2, 'new'); DELETE FROM items WHERE "
+      "id "
+      "= 1 AND part = 1; COMMIT");
+  const auto failed = following.log.wait_for(EventKind::table_failed);
+  CHECK_THAT(failed.message, ContainsSubstring("several rows may have the same key"));
+  database.exec("ALTER TABLE items ADD CONSTRAINT one UNIQUE (id)");
+  static_cast<void>(following.log.wait_for(EventKind::table_healed));
+  CHECK(following.rows() == std::vector<Part>{{1, "new"}, {2, "other"}});
+}
+
+TEST_CASE("a key whose constraint becomes deferrable while it is followed fails its table", "[identity]") {
+  test::Database database;
+  test::Following<Part, 1> following(database,
+                                     "CREATE TABLE items (id int NOT NULL CONSTRAINT one UNIQUE, part int, name text "
+                                     "NOT NULL, PRIMARY KEY (id, part));"
+                                     "INSERT INTO items VALUES (1, 1, 'a'), (2, 2, 'b'); " +
+                                         publish,
+                                     "items", std::chrono::milliseconds{20});
+  database.exec(
+      "BEGIN; ALTER TABLE items DROP CONSTRAINT one, ADD CONSTRAINT one UNIQUE (id) DEFERRABLE; UPDATE items SET id = "
+      "3 "
+      "- id; COMMIT");
+  CHECK_THAT(following.log.wait_for(EventKind::table_failed).message, ContainsSubstring("deferrable"));
+  database.exec("ALTER TABLE items REPLICA IDENTITY FULL");
+  static_cast<void>(following.log.wait_for(EventKind::table_healed));
+  database.exec("UPDATE items SET id = 3 - id; UPDATE items SET name = 'c' WHERE id = 1");
+  database.catch_up(*following.replicator);
+  CHECK(following.rows() == std::vector<Part>{{1, "c"}, {2, "b"}});
+}
+
 struct Lease {
   std::string room;
   std::string during;

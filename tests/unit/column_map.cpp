@@ -122,6 +122,13 @@ TEST_CASE("the fields of the identity are marked", "[column_map]") {
   for (const ColumnMap::Column& column : full.map.fields) CHECK(column.in_identity);
 }
 
+TEST_CASE("it is known whether the fields hold the whole identity", "[column_map]") {
+  CHECK(map(usual).map.holds_identity);
+  CHECK_FALSE(map({{"owner", text, true}, {"plate", 16'390, true}, {"color", own_enum}, {"price", numeric, true}})
+                  .map.holds_identity);
+  CHECK(map({{"owner", text, true}, {"plate", 16'390, true}, {"color", own_enum, true}}, 'f').map.holds_identity);
+}
+
 TEST_CASE("a column that is gone is named", "[column_map]") {
   CHECK(refused_column({{"owner", text, true}, {"plate", 16'390, true}, {"price", numeric}}) == "color");
   CHECK(refused_column({{"plate", 16'390, true}, {"color", own_enum}}) == "owner");

@@ -52,6 +52,22 @@ TEST_CASE("a row that was truncated away cannot be updated", "[typed_delta]") {
   CHECK(changes.erase_by_key({2, null, null}).code == Errc::row_not_held);
 }
 
+TEST_CASE("where columns that nobody mapped tell two rows of a key apart, neither is guessed", "[typed_delta]") {
+  Fixture fixture({{1, "a", null}});
+  auto map = fixture.table.map();
+  map.holds_identity = false;
+  for (const bool erases : {true, false}) {
+    auto changes = fixture.table.change();
+    changes.use(map);
+    CHECK_FALSE(changes.update_by_key({1, null, null}, {1, "aa", null}));  // one row: no doubt
+    REQUIRE_FALSE(changes.insert({1, "b", null}));
+    if (erases) CHECK(changes.erase_by_key({1, null, null}).code == Errc::row_not_held);
+    else CHECK(changes.update_by_key({1, null, null}, {2, "b", null}).code == Errc::row_not_held);
+    CHECK(changes.update({1, "bb", null}).code == Errc::row_not_held);
+    CHECK_FALSE(changes.erase_by_old_row({1, "b", null}));  // a whole row says which
+  }
+}
+
 TEST_CASE("an update or delete of a row that is not held is divergence", "[typed_delta]") {
   Fixture fixture({{1, "a", null}});
   auto changes = fixture.table.change();

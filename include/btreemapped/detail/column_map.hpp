@@ -23,6 +23,8 @@ struct ColumnMap {
 
   std::vector<Column> fields{};  ///< one per field, in the struct's order
   std::size_t width = 0;         ///< the number of columns of a tuple
+  /// Do the fields hold every column of the replica identity?
+  bool holds_identity = true;
 };
 
 /// For the copy, which asks for exactly the mapped columns in the order of the fields.
@@ -51,9 +53,11 @@ struct SchemaChange {
     return SchemaChange{{}, "the table has been renamed or moved to another schema"};
   map.fields.assign(needs.size(), {});
   map.width = relation.columns.size();
+  map.holds_identity = true;
   std::vector<bool> found(needs.size(), false);
   std::size_t position = 0;
   for (const wire::RelationColumn& column : relation.columns) {
+    bool is_mapped = false;
     for (std::size_t field = 0; field < needs.size(); ++field) {
       if (needs[field].column != column.name) continue;
       const ColumnShape* const copied = table.find(column.name);
@@ -61,8 +65,9 @@ struct SchemaChange {
       if (copied == nullptr || copied->type.oid != column.type_oid || copied->typmod != column.typmod)
         return SchemaChange{needs[field].column, "the column's type has changed"};
       map.fields[field] = {position, copied->type, column.in_identity || relation.replica_identity == 'f'};
-      found[field] = true;
+      is_mapped = found[field] = true;
     }
+    if (column.in_identity && !is_mapped) map.holds_identity = false;
     ++position;
   }
   for (std::size_t field = 0; field < needs.size(); ++field) {

@@ -67,8 +67,10 @@ struct Followed {
 /// Collects the changes of one transaction per table, until its Commit makes one detail::Commit of them.
 class TransactionBuffer {
  public:
-  /// Forgets the relations, the half transaction and the log of the session before.
-  void begin_session(std::vector<Followed> followed) {
+  /// Forgets the relations, the half transaction and the log of the session before. `others` may be attached later.
+  void begin_session(std::vector<Followed> followed, std::vector<TableName> others = {}) {
+    names_ = std::move(others);
+    for (const Followed& each : followed) names_.push_back(each.shape->table);
     followers_.clear();
     routes_.clear();
     announced_.clear();
@@ -237,13 +239,12 @@ class TransactionBuffer {
   }
 
   Errc take(const wire::Relation& relation, std::string_view payload) {
-    Announced& announced = announced_[relation.oid];
-    announced.name = {std::string(relation.schema), std::string(relation.name)};
-    announced.payload.assign(payload);
-    if (log_ != nullptr && log_->concerns(relation.oid, announced.name)) log_->add(commit_lsn_, payload);
+    const TableName name{std::string(relation.schema), std::string(relation.name)};
+    announce(relation.oid, name, payload);
+    if (log_ != nullptr && log_->concerns(relation.oid, name)) log_->add(commit_lsn_, payload);
     for (Follower& follower : followers_) {
       const TableShape& shape = *follower.followed.shape;
-      if (!follower.detached && shape.oid != relation.oid && shape.table == announced.name)
+      if (!follower.detached && shape.oid != relation.oid && shape.table == name)
         detach(follower, {follower.followed.table, {}, "another table has taken the name", commit_lsn_, true, {}});
     }
     const auto route = routes_.find(relation.oid);
@@ -258,6 +259,15 @@ class TransactionBuffer {
       else follower->map = std::move(map);
     }
     return Errc::ok;
+  }
+
+  /// Of the tables that others have, nothing is kept: there may be any number of them, made and dropped all day.
+  void announce(Oid oid, const TableName& name, std::string_view payload) {
+    const bool is_ours = std::find(names_.begin(), names_.end(), name) != names_.end();
+    // Who had the name before has another one, which the server tells before it says more of that table.
+    if (is_ours)
+      std::erase_if(announced_, [&](const auto& each) { return each.first != oid && each.second.name == name; });
+    if (is_ours || routes_.contains(oid)) announced_[oid] = {name, std::string{payload}};
   }
 
   Errc take(const wire::Insert& change, std::string_view payload) {
@@ -329,6 +339,7 @@ class TransactionBuffer {
     faults_.push_back(std::move(fault));
   }
 
+  std::vector<TableName> names_{};   // of all that follow or may follow
   std::list<Follower> followers_{};  // which routes point to
   std::unordered_map<Oid, std::vector<Follower*>> routes_{};
   std::unordered_map<Oid, Announced> announced_{};  // by the newest Relation of each

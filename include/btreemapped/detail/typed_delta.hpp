@@ -52,9 +52,11 @@ class TypedDelta final : public Delta {
     if (has_old_image)
       if (const Failure failure = old_decoder_.load(map, change.old_row)) return failure;
     Held held;
-    if (const Failure failure = locate(map, has_old_image ? old_decoder_ : decoder_, held)) return failure;
+    const bool names_whole_row = change.old_kind == wire::OldKind::full;
+    if (const Failure failure = locate(map, has_old_image ? old_decoder_ : decoder_, names_whole_row, held))
+      return failure;
     // A full old image holds every value; else an unchanged one is in the row that is replaced.
-    if (change.old_kind == wire::OldKind::full) decoder_.complete_from(old_decoder_);
+    if (names_whole_row) decoder_.complete_from(old_decoder_);
     Staged fresh;
     const auto keep_value = [&](auto index, auto& value) { return keep(index, value, held, fresh); };
     if (const Failure failure = decoder_.decode(map, fresh.row, keep_value)) return failure;
@@ -66,7 +68,7 @@ class TypedDelta final : public Delta {
   Failure erase(const ColumnMap& map, const wire::Delete& change) override {
     if (const Failure failure = old_decoder_.load(map, change.old_row)) return failure;
     Held held;
-    if (const Failure failure = locate(map, old_decoder_, held)) return failure;
+    if (const Failure failure = locate(map, old_decoder_, change.old_kind == wire::OldKind::full, held)) return failure;
     remove(held);
     return {};
   }
@@ -195,7 +197,7 @@ class TypedDelta final : public Delta {
   }
 
   /// Finds the row that an image identifies: by its key, and where a key holds several, by the identity columns.
-  Failure locate(const ColumnMap& map, const RowDecoder<Row>& image, Held& held) {
+  Failure locate(const ColumnMap& map, const RowDecoder<Row>& image, bool names_whole_row, Held& held) {
     Key key;
     if (const Failure failure = image.template decode_key<Model>(map, key)) return failure;
     Entry& entry = entry_for(std::move(key));
@@ -206,6 +208,8 @@ class TypedDelta final : public Delta {
       held.staged = entry.shows_base() ? nullptr : &entry.rows.front();
       return {};
     }
+    // Columns that nobody mapped tell them apart. Whole rows that are equal in the mapped ones may stand for each other.
+    if (!names_whole_row && !map.holds_identity) return {Errc::row_not_held};
     Row wanted{};
     std::bitset<fields> compared;
     if (const Failure failure = image.decode_identity(map, wanted, compared)) return failure;

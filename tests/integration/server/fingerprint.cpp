@@ -47,7 +47,8 @@ struct Watched {
 
 std::string mapped(const std::string& fingerprint) {
   const std::string columns[] = {"id", "v", "w"};
-  return btreemapped::detail::sql::fingerprint_of(fingerprint, columns);
+  const std::string key[] = {"id"};
+  return btreemapped::detail::sql::fingerprint_of(fingerprint, columns, key);
 }
 
 }  // namespace
@@ -220,6 +221,41 @@ TEST_CASE("what happens to partitions changes the fingerprint") {
   CHECK(watched.changes("ALTER TABLE public.leaf REPLICA IDENTITY FULL"));
 }
 
+TEST_CASE("the loss of what makes the key unique changes the fingerprint, that of another index does not") {
+  Watched watched("CREATE TABLE public.t (id int NOT NULL CONSTRAINT u UNIQUE, v text, w int, PRIMARY KEY (id, w))");
+  const auto changes = [&](const std::string& statements) {
+    const std::string before = mapped(watched.fingerprint());
+    watched.db.exec(statements);
+    return mapped(watched.fingerprint()) != before;
+  };
+  CHECK_FALSE(changes("CREATE UNIQUE INDEX vw ON public.t (v, w)"));
+  CHECK_FALSE(changes("CREATE UNIQUE INDEX half ON public.t (id) WHERE w > 0"));
+  CHECK_FALSE(changes("CREATE INDEX plain ON public.t (id)"));
+  CHECK_FALSE(changes("REINDEX TABLE public.t; DROP INDEX public.vw"));
+  CHECK(changes("ALTER TABLE public.t DROP CONSTRAINT u"));
+  CHECK(changes("ALTER TABLE public.t ADD CONSTRAINT u UNIQUE (id) DEFERRABLE"));
+  CHECK(changes("CREATE UNIQUE INDEX at_once ON public.t (id)"));
+  CHECK_FALSE(changes("ALTER TABLE public.t DROP CONSTRAINT u"));
+}
+
+TEST_CASE("what a row filter reads is part of the fingerprint, though nobody mapped it") {
+  Watched watched(
+      "CREATE TABLE public.t (id int PRIMARY KEY, v text, w int, a int, b int, c int GENERATED ALWAYS AS (a + b) "
+      "STORED, d int); ALTER TABLE public.t REPLICA IDENTITY FULL");
+  watched.db.exec("ALTER PUBLICATION pub SET TABLE public.t WHERE (a > 0 AND c > 0)");
+  const auto changes = [&](const std::string& statements) {
+    const std::string before = mapped(watched.fingerprint());
+    watched.db.exec(statements);
+    return mapped(watched.fingerprint()) != before;
+  };
+  CHECK_FALSE(changes("ALTER TABLE public.t ALTER a SET DEFAULT 7"));
+  CHECK_FALSE(changes("ALTER TABLE public.t RENAME d TO e"));
+  CHECK(
+      changes("ALTER TABLE public.t RENAME a TO x; ALTER TABLE public.t RENAME b TO a; ALTER TABLE public.t RENAME x "
+              "TO b"));
+  if (watched.session.server_version() >= 170000) CHECK(changes("ALTER TABLE public.t ALTER c SET EXPRESSION AS (a)"));
+}
+
 TEST_CASE("inheritance children are not part of a table's fingerprint") {
   Watched watched;
   CHECK_FALSE(watched.changes("CREATE TABLE public.child () INHERITS (public.t); DROP TABLE public.child"));
@@ -230,7 +266,7 @@ TEST_CASE("names with line breaks and backslashes keep their fingerprints apart"
   const std::string fingerprint = watched.fingerprint();
   const std::string one[] = {"a\nb"};
   const std::string other[] = {"a\\nb"};
-  CHECK(test::sql::fingerprint_of(fingerprint, one) != test::sql::fingerprint_of(fingerprint, other));
+  CHECK(test::sql::fingerprint_of(fingerprint, one, {}) != test::sql::fingerprint_of(fingerprint, other, {}));
 }
 
 TEST_CASE("the fingerprints of many tables are read in one query") {

@@ -197,7 +197,8 @@ class Attempt {
   static constexpr std::chrono::milliseconds seal_slice{50};  // an interrupt() waits for it
 
   static sql::CopySource source_of(const Followed& followed) {
-    return {followed.shape->table, followed.shape->kind, columns_of(*followed.table), followed.shape->row_filter};
+    return {followed.shape->table, followed.shape->kind, columns_of(*followed.table), followed.shape->row_filter,
+            key_columns_of(*followed.table)};
   }
 
   [[noreturn]] static void throw_two_servers() {
@@ -245,17 +246,21 @@ class Attempt {
         throw SchemaError(what, {.sqlstate = sqlstate, .table = to_string(sources[table].table), .retryable = true});
       faults.push_back({followed_[table].table, {}, what, slot_.consistent_point, true, sqlstate, sqlstate.empty()});
     };
+    const auto altered = [&](std::size_t i) {
+      again(i, "table " + to_string(sources[i].table) + " was altered before it was to be copied", "");
+    };
     std::vector<bool> found(sources.size(), false);
     for (const sql::GuardFinding& finding : report.findings) {
-      found[finding.table] = true;
-      Table* const table = followed_[finding.table].table;
-      if (finding.retryable) again(finding.table, finding.what, finding.sqlstate);
-      else faults.push_back({table, {}, finding.what, slot_.consistent_point, false, finding.sqlstate});
+      const std::size_t i = finding.table;
+      found[i] = true;
+      if (finding.retryable) again(i, finding.what, finding.sqlstate);
+      else if (!has_same_definition(followed_[i], report.fingerprints[i])) altered(i);
+      else faults.push_back({followed_[i].table, {}, finding.what, slot_.consistent_point, false, finding.sqlstate});
     }
     for (std::size_t i = 0; i < sources.size(); ++i) {
       if (found[i]) continue;
       if (!has_same_definition(followed_[i], report.fingerprints[i])) {
-        again(i, "table " + to_string(sources[i].table) + " was altered before it was to be copied", "");
+        altered(i);
         continue;
       }
       auto copied = std::make_shared<TableShape>(*followed_[i].shape);

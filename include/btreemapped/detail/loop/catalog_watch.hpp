@@ -31,6 +31,13 @@ inline std::vector<std::string> columns_of(const Table& table) {
   return columns;
 }
 
+inline std::vector<std::string> key_columns_of(const Table& table) {
+  std::vector<std::string> columns;
+  for (const FieldNeed& need : table.needs())
+    if (need.key) columns.push_back(need.column);
+  return columns;
+}
+
 inline std::vector<TableName> names_of(const std::vector<Table*>& tables) {
   std::vector<TableName> names;
   for (const Table* const table : tables) names.push_back(table->name());
@@ -40,13 +47,16 @@ inline std::vector<TableName> names_of(const std::vector<Table*>& tables) {
 /// Does the table look as it did when it was copied, in all that a row depends on?
 inline bool is_unaltered(const Followed& followed, const std::string& fingerprint) {
   const std::vector<std::string> columns = columns_of(*followed.table);
-  return sql::fingerprint_of(followed.shape->fingerprint, columns) == sql::fingerprint_of(fingerprint, columns);
+  const std::vector<std::string> key = key_columns_of(*followed.table);
+  return sql::fingerprint_of(followed.shape->fingerprint, columns, key) ==
+         sql::fingerprint_of(fingerprint, columns, key);
 }
 
 /// The same, whatever has become of the files that its rows are in.
 inline bool has_same_definition(const Followed& followed, const std::string& fingerprint) {
   const std::vector<std::string> columns = columns_of(*followed.table);
-  return sql::definition_of(followed.shape->fingerprint, columns) == sql::definition_of(fingerprint, columns);
+  const std::vector<std::string> key = key_columns_of(*followed.table);
+  return sql::definition_of(followed.shape->fingerprint, columns, key) == sql::definition_of(fingerprint, columns, key);
 }
 
 /// Those that no longer look as they did when they were copied, and those that would fit now.

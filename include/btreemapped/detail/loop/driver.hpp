@@ -206,7 +206,7 @@ class Driver {
 
   void start_stream() {
     runner_.on_link(&Attempt::start, [this] {
-      buffer_.begin_session(runner_.attempt().followed());
+      buffer_.begin_session(runner_.attempt().followed(), names_of(runner_.attempt().tables()));
       care_.begin(Clock::now());
       fsm_.stream_started(Clock::now());
       board_.set_error({});

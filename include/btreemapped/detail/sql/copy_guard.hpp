@@ -72,7 +72,10 @@ struct GuardReport {
   report.fingerprints = read_fingerprints(copy.query(query, deadline), names.size());
   const auto now = read_fingerprints(second.query("cannot read the catalog", query), names.size());
   for (std::size_t n = 0; n < names.size(); ++n) {
-    if (fingerprint_of(now[n], sources[n].columns) != fingerprint_of(report.fingerprints[n], sources[n].columns))
+    const auto mapped = [&](const std::string& each) {
+      return fingerprint_of(each, sources[n].columns, sources[n].key);
+    };
+    if (mapped(now[n]) != mapped(report.fingerprints[n]))
       add(n, "table " + to_string(names[n]) + " was altered after the slot had been created", "", true);
   }
   return report;

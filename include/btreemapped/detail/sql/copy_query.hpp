@@ -18,6 +18,7 @@ struct CopySource {
   char kind = 'r';  ///< as TableShape::kind
   std::vector<std::string> columns{};
   std::optional<std::string> row_filter{};  ///< as TableShape::row_filter
+  std::vector<std::string> key{};           ///< those of the columns that are the key
 };
 
 /// The rows that the stream would send too: of a plain table without those of its inheritance children, of a

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -90,6 +91,16 @@ place(oid, partition_since, schema_since) AS (
   LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND c.relispartition
   LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid
     AND d.objsubid = 0 AND d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass),
+-- what a row filter reads: its text names columns, but it means numbers, and what they are computed from
+row_filter(oid, columns) AS (
+  SELECT m.oid, pg_catalog.string_agg(ROW(a.attnum, a.attname, a.atttypid, e.oid, e.xmin)::text, ',' ORDER BY a.attnum)
+  FROM (SELECT DISTINCT oid FROM line) l
+  JOIN pg_catalog.pg_publication_rel m ON m.prrelid = l.oid AND m.prqual IS NOT NULL
+  JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_publication_rel'::pg_catalog.regclass AND d.objid = m.oid
+    AND d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.refobjid = m.prrelid AND d.refobjsubid > 0
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+  LEFT JOIN pg_catalog.pg_attrdef e ON e.adrelid = a.attrelid AND e.adnum = a.attnum AND a.attgenerated <> ''
+  GROUP BY m.oid),
 types AS (
   SELECT p.oid, p.attnum, pg_catalog.md5(pg_catalog.string_agg(ROW(t.oid, t.typtype, t.typbasetype, t.typtypmod,
     (SELECT pg_catalog.string_agg(e.oid::text || ' ' || e.xmin::text, ',' ORDER BY e.oid)
@@ -129,8 +140,9 @@ GROUP BY t.n
 UNION ALL
 SELECT r.n, 'p', p.pubname,
   ROW(p.oid, p.xmin,
-    (SELECT pg_catalog.string_agg(m.oid::text, ',' ORDER BY m.oid)
+    (SELECT pg_catalog.string_agg(ROW(m.oid, f.columns)::text, ',' ORDER BY m.oid)
      FROM pg_catalog.pg_publication_rel m
+     LEFT JOIN row_filter f ON f.oid = m.oid
      WHERE m.prpubid = p.oid AND m.prrelid IN (SELECT l.oid FROM line l WHERE l.n = r.n)),
     (SELECT pg_catalog.string_agg(m.oid::text, ',' ORDER BY m.oid)
      FROM pg_catalog.pg_publication_namespace m
@@ -138,7 +150,15 @@ SELECT r.n, 'p', p.pubname,
        SELECT c.relnamespace FROM line l JOIN pg_catalog.pg_class c ON c.oid = l.oid WHERE l.n = r.n)))::text
 FROM rel r JOIN pg_catalog.pg_publication p ON p.pubname IN ()sql" +
          literal_list(publications) + R"sql()
-ORDER BY 1, 2, 3)sql";
+UNION ALL
+SELECT r.n, 'u', a.attname, ROW(i.indimmediate, i.indnkeyatts, c.relname)::text
+FROM rel r
+JOIN pg_catalog.pg_index i ON i.indrelid = r.oid AND i.indisunique AND i.indisvalid
+  AND i.indpred IS NULL AND i.indexprs IS NULL
+JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
+JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid
+  AND a.attnum IN (SELECT i.indkey[k] FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) k)
+ORDER BY 1, 2, 3, 4)sql";
 }
 
 /// Keeps a name or text on one line and free of the separator.
@@ -161,24 +181,63 @@ ORDER BY 1, 2, 3)sql";
   return out;
 }
 
-/// A fingerprint without the lines of the columns that are not among these: somebody else's new column is no reason to
-/// copy a table again.
-[[nodiscard]] inline std::string fingerprint_of(std::string_view fingerprint, std::span<const std::string> columns) {
-  std::string out;
+/// A line of a fingerprint, without its end.
+struct FingerprintLine {
+  char part;
+  std::string_view name;
+  std::string_view what;
+};
+
+template <class Function>
+void for_each_line(std::string_view fingerprint, Function&& f) {
   while (!fingerprint.empty()) {
-    const std::string_view line = fingerprint.substr(0, std::min(fingerprint.find('\n'), fingerprint.size() - 1) + 1);
-    fingerprint.remove_prefix(line.size());
-    const std::string_view name = line.substr(1, line.find('\t') - 1);
-    const auto is_named = [&](const std::string& column) { return on_one_line(column) == name; };
-    if (line.front() != 'c' || std::any_of(columns.begin(), columns.end(), is_named)) out += line;
+    const std::string_view line = fingerprint.substr(0, fingerprint.find('\n'));
+    fingerprint.remove_prefix(std::min(line.size() + 1, fingerprint.size()));
+    const std::size_t tab = line.find('\t');
+    f(FingerprintLine{line.front(), line.substr(1, tab - 1), line.substr(tab + 1)});
   }
-  return out;
+}
+
+/// What makes the key unique: an immediate index over nothing but key columns, a deferrable one, or none.
+[[nodiscard]] inline std::string_view uniqueness_of(std::string_view fingerprint, std::span<const std::string> key) {
+  std::map<std::string_view, std::size_t> covered;  // index to the number of its columns that are in the key
+  for_each_line(fingerprint, [&](const FingerprintLine& line) {
+    const auto is_named = [&](const std::string& column) { return on_one_line(column) == line.name; };
+    if (line.part == 'u' && std::any_of(key.begin(), key.end(), is_named)) ++covered[line.what];
+  });
+  bool deferrable = false;
+  for (const auto& [index, columns] : covered) {
+    const std::string width = "," + std::to_string(columns) + ",";
+    if (index.starts_with("(t" + width)) return "immediate";
+    deferrable = deferrable || index.starts_with("(f" + width);
+  }
+  return deferrable ? "deferrable" : "none";
+}
+
+/// A fingerprint with what concerns these columns: somebody else's new column or index is no reason to copy a table
+/// again.
+[[nodiscard]] inline std::string fingerprint_of(std::string_view fingerprint, std::span<const std::string> columns,
+                                                std::span<const std::string> key) {
+  std::string out;
+  for_each_line(fingerprint, [&](const FingerprintLine& line) {
+    const auto is_named = [&](const std::string& column) { return on_one_line(column) == line.name; };
+    if (line.part == 'u' || (line.part == 'c' && std::none_of(columns.begin(), columns.end(), is_named))) return;
+    out += line.part;
+    out += line.name;
+    out += '\t';
+    out += line.what;
+    out += '\n';
+  });
+  out += "u\t";
+  out += uniqueness_of(fingerprint, key);
+  return out += '\n';
 }
 
 /// The same without what says where the rows of partitions are stored: a truncate of them before the snapshot is no
 /// reason to look at the table's definition anew.
-[[nodiscard]] inline std::string definition_of(std::string_view fingerprint, std::span<const std::string> columns) {
-  std::string out = fingerprint_of(fingerprint, columns);
+[[nodiscard]] inline std::string definition_of(std::string_view fingerprint, std::span<const std::string> columns,
+                                               std::span<const std::string> key) {
+  std::string out = fingerprint_of(fingerprint, columns, key);
   const auto ends_line = [](char c) { return c == '\n'; };
   for (auto line = out.begin(); line != out.end();) {
     const auto next = std::find_if(line, out.end(), ends_line) + 1;
