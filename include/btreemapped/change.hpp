@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <vector>
 
@@ -32,6 +33,12 @@ struct Commit {
   std::vector<Detached> detached{};  ///< tables that stop following at this commit and keep the one before
   std::vector<Table*> rejoined{};    ///< tables that are live again, or for the first time
 
+  /// Units: rows, of all changes.
+  [[nodiscard]] std::size_t size() const noexcept {
+    std::size_t rows = 0;
+    for (const Change& each : changes) rows += each.delta->size();
+    return rows;
+  }
   [[nodiscard]] bool empty() const noexcept { return changes.empty() && detached.empty() && rejoined.empty(); }
 };
 

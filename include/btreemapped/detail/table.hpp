@@ -56,6 +56,8 @@ class Delta {
   /// Goes on with changing the map until the deadline; false when some is left. What is replaced lives until the
   /// delta dies.
   [[nodiscard]] virtual bool apply(Time deadline) noexcept = 0;
+  /// Units: rows, about as many as it takes time to free once it is applied.
+  [[nodiscard]] virtual std::size_t size() const noexcept = 0;
 };
 
 /// A complete copy of a table in the making. Nobody changes the served rows meanwhile.

@@ -129,6 +129,8 @@ class TypedDelta final : public Delta {
     return next_step_ == steps_.size();
   }
 
+  std::size_t size() const noexcept override { return entries_.size() + steps_.size() + replacement_.size(); }
+
  private:
   static constexpr std::size_t fields = field_count_v<Row>;
   static constexpr std::size_t steps_per_look = 256;  // a step costs about as much as a look at the clock does

@@ -56,6 +56,12 @@ class AttemptRunner {
     post(*control_, std::move(work), std::move(then));
   }
 
+  /// Frees what takes long to free, meanwhile.
+  template <class Garbage>
+  void drop(Garbage garbage) {
+    control_->post([garbage = std::make_shared<Garbage>(std::move(garbage))] {});
+  }
+
  private:
   /// Runs `work` there and then `then` with its result on the driver.
   template <class Work, class Then>

@@ -259,6 +259,7 @@ class Driver {
       runner_.attempt().stream().require_peer();
       return care_.look_aside(Clock::now());
     }
+    care_.drop(std::move(*pending_));
     pending_.reset();
     fsm_.published(Clock::now());
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -105,12 +106,18 @@ class TableCare {
     resync_.work(now, slice, at_boundary, applied);
     if (!resync_.finishing()) return false;
     if (resync_.ready() == nullptr || !store_->publish(*resync_.ready(), slice, stop)) return true;
-    resync_.published();
+    drop(resync_.published());
     watch_at_ = std::min(watch_at_, Clock::now());  // what was altered since the last look at the catalog
     return false;
   }
 
+  /// Frees what a commit has replaced: aside, where that takes long, as feedback would wait for it.
+  void drop(Commit done) {
+    if (done.size() > rows_freed_at_once) runner_.drop(std::move(done));
+  }
+
  private:
+  static constexpr std::size_t rows_freed_at_once = 10'000;  // about 1 ms
   static constexpr std::chrono::milliseconds relation_watch_delay{200};
   static constexpr std::chrono::milliseconds look_interval{100};
 

@@ -108,13 +108,15 @@ class TableResync {
   /// What is to be published before anything else; null while there is nothing.
   [[nodiscard]] Commit* ready() noexcept { return ready_ ? &*ready_ : nullptr; }
 
-  /// ready() is visible: the tables follow the stream again.
-  void published() {
+  /// ready() is visible: the tables follow the stream again. Gives what it has replaced.
+  [[nodiscard]] Commit published() {
+    Commit done = std::move(*ready_);
     for (const Followed& each : replay_.followed()) {
       stream_.attach(each);
       health_.heal(*each.table);
     }
     end();
+    return done;
   }
 
  private:
