@@ -16,6 +16,14 @@
 
 namespace btreemapped {
 inline namespace v0 {
+namespace detail {
+
+/// What this library has for families of types: integers, enums, arrays, composite types and the like. It comes in
+/// behind codec, so that whatever a user writes for codec, for one type or for a family, is never ambiguous with it.
+template <class T>
+struct FamilyCodec {};
+
+}  // namespace detail
 
 /// How the text that PostgreSQL prints for a column becomes a T. Specialise it for a type of your own:
 ///
@@ -37,12 +45,13 @@ inline namespace v0 {
 ///     static std::string refusal(const SqlType& type);            // more words on why accepts() says no
 ///
 /// Inside the specialisation a name means this library's type before yours: if you have a Money of your own, write
-/// ::Money there. Arrays, enums, composite types and ranges have codecs that ask for those of their parts; a codec of
-/// your own for such a type goes before them.
+/// ::Money there. Integers, enums, arrays, composite types and ranges have codecs, too; a specialisation of your own
+/// goes before them. One for many types is best written inside of `namespace btreemapped`, as `template <YourConcept T>
+/// struct codec<T>`: GCC 12 misreads the second that is written with the qualified name.
 ///
 /// Throws: nothing but std::bad_alloc.
 template <class T>
-struct codec;
+struct codec : detail::FamilyCodec<T> {};
 
 namespace detail {
 

@@ -190,10 +190,16 @@ consteval bool check_row() {
     static_assert(std::is_default_constructible_v<Row>, "btreemapped: a row must be default-constructible");
     static_assert(std::is_move_constructible_v<Row> && std::is_move_assignable_v<Row>,
                   "btreemapped: a row must be movable; const fields and reference fields prevent it");
-    if constexpr (std::is_default_constructible_v<Row> && std::is_move_assignable_v<Row>) {
+    static_assert(!has_base_class<Row>,
+                  "btreemapped: a row cannot have a base class, whose fields cannot be told; repeat them in the row");
+    if constexpr (std::is_default_constructible_v<Row> && std::is_move_assignable_v<Row> && !has_base_class<Row>) {
       static_assert(field_count_v<Row> > 0, "btreemapped: a row needs at least one field");
-      static_assert(field_count_v<Row> <= max_fields, "btreemapped: a row can have at most 200 fields");
-      if constexpr (field_count_v<Row> > 0 && field_count_v<Row> <= max_fields)
+      static_assert(field_count_v<Row> <= max_fields,
+                    "btreemapped: a row can have at most 200 fields, and no C array, of which each element counts");
+      static_assert(field_count_v<Row> > max_fields || reflectable<Row>,
+                    "btreemapped: a row cannot have a C array, as its elements count as fields; use std::string, or a "
+                    "type with a codec of your own");
+      if constexpr (field_count_v<Row> > 0 && reflectable<Row>)
         return []<std::size_t... Index>(std::index_sequence<Index...>) {
           return (check_field<Row, Index, field_t<Row, Index>>() && ...);
         }(std::make_index_sequence<field_count_v<Row>>{});

@@ -1,5 +1,5 @@
-// Fields of a base class are not reflected; Boost.PFR says so.
-// expect: Boost.PFR: Inherited types are not supported
+// Fields of a base class are not reflected.
+// expect: btreemapped: a row cannot have a base class
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -1,6 +1,5 @@
-// A C array is many fields to Boost.PFR; std::array or std::string is one.
-// expect: [0-9]+ names provided for structured binding
-// expect-clang: decomposes into 2 elements, but [0-9]+ names were provided
+// A C array is as many fields as it has elements; a std::string is one.
+// expect: btreemapped: a row cannot have a C array
 #include <cstddef>
 #include <cstdint>
 

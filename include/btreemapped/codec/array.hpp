@@ -83,40 +83,38 @@ template <class T>
   return in.accept('}') && out.size() == lengths.front() ? Errc::ok : Errc::invalid_text;
 }
 
-}  // namespace detail
-
 /// Arrays; nested vectors are the dimensions. NULL elements ask for vectors of std::optional. A value of another number
 /// of dimensions, or with a lower bound other than 1, is out_of_range; without elements it is an empty vector.
 template <class T>
-  requires detail::field<T>
-struct codec<std::vector<T>> : detail::ArrayCodec {
-  static constexpr std::string_view sql_name = detail::ComposedName<detail::array_of, T>::value;
+  requires field<T>
+struct FamilyCodec<std::vector<T>> : ArrayCodec {
+  static constexpr std::string_view sql_name = ComposedName<array_of, T>::value;
 
   [[nodiscard]] static bool accepts(const SqlType& type) {
     if (type.kind != 'a' || type.parts == nullptr) return false;
-    if constexpr (detail::array_vector<T>) {
-      if (!detail::holds_arrays(*type.parts)) return codec<T>::accepts(type);
+    if constexpr (array_vector<T>) {
+      if (!holds_arrays(*type.parts)) return codec<T>::accepts(type);
     }
-    return detail::accepts_type<T>(type.parts->element);
+    return accepts_type<T>(type.parts->element);
   }
 
   [[nodiscard]] static std::string refusal(const SqlType& type) {
     if (type.kind != 'a' || type.parts == nullptr || accepts(type)) return {};
-    if constexpr (detail::array_vector<T>) {
-      if (!detail::holds_arrays(*type.parts)) return codec<T>::refusal(type);
+    if constexpr (array_vector<T>) {
+      if (!holds_arrays(*type.parts)) return codec<T>::refusal(type);
     }
-    return "its elements are " + detail::describe_refusal<T>(type.parts->element);
+    return "its elements are " + describe_refusal<T>(type.parts->element);
   }
 
   [[nodiscard]] static Errc decode(std::string_view text, const SqlType& type, std::vector<T>& out) {
     out.clear();
     if (type.parts == nullptr) return Errc::invalid_text;
     if (text.starts_with('[')) return Errc::out_of_range;  // lower bounds, which are only printed if one is not 1
-    detail::PieceReader in{text};
+    PieceReader in{text};
     if (!in.accept('{')) return Errc::invalid_text;
     if (!in.accept('}')) {
-      std::array<std::size_t, detail::dimensions_v<std::vector<T>>> lengths{};
-      const Errc result = detail::decode_dimension(in, *type.parts, lengths, out);
+      std::array<std::size_t, dimensions_v<std::vector<T>>> lengths{};
+      const Errc result = decode_dimension(in, *type.parts, lengths, out);
       if (result != Errc::ok) return result;
     }
     return in.at_end() ? Errc::ok : Errc::invalid_text;
@@ -125,10 +123,11 @@ struct codec<std::vector<T>> : detail::ArrayCodec {
   [[nodiscard]] static bool same(const std::vector<T>& a, const std::vector<T>& b) {
     if (a.size() != b.size()) return false;
     for (std::size_t i = 0; i < a.size(); ++i)
-      if (!detail::same_value<T>(a[i], b[i])) return false;
+      if (!same_value<T>(a[i], b[i])) return false;
     return true;
   }
 };
 
+}  // namespace detail
 }  // namespace v0
 }  // namespace btreemapped

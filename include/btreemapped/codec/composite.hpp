@@ -28,7 +28,7 @@ inline constexpr bool is_std_array_v<std::array<T, Size>> = true;
 /// A plain struct, of which Boost.PFR tells the fields.
 template <class T>
 concept plain_struct = std::is_class_v<T> && std::is_aggregate_v<T> && !std::is_empty_v<T> && !is_std_array_v<T> &&
-                       std::is_default_constructible_v<T> && std::is_move_constructible_v<T>;
+                       std::is_default_constructible_v<T> && std::is_move_constructible_v<T> && reflectable<T>;
 
 template <class T, std::size_t... Index>
 [[nodiscard]] consteval bool has_fields_only(std::index_sequence<Index...>) {
@@ -89,13 +89,11 @@ template <std::size_t Count>
   return in.accept(')') && in.at_end() ? Errc::ok : Errc::invalid_text;
 }
 
-}  // namespace detail
-
 /// Composite types: a plain struct whose fields are found among the attributes by their names, as the columns of a row
 /// are. Attributes that it does not name are ignored. A struct with a codec of its own is never taken apart.
-template <detail::struct_of_fields T>
-struct codec<T> : detail::CompositeCodec {
-  static_assert(detail::has_well_formed_column_name_v<T>,
+template <struct_of_fields T>
+struct FamilyCodec<T> : CompositeCodec {
+  static_assert(has_well_formed_column_name_v<T>,
                 "btreemapped: column_name of this struct is not declared as the comment of btreemapped::table_traits "
                 "says");
 
@@ -103,11 +101,11 @@ struct codec<T> : detail::CompositeCodec {
 
   [[nodiscard]] static bool accepts(const SqlType& type) {
     if (type.kind != 'c' || type.parts == nullptr) return false;
-    const auto places = detail::find_attributes<T>(*type.parts);
+    const auto places = find_attributes<T>(*type.parts);
     bool fits = places.complete;
-    detail::for_each_field_index<T>([&](auto index) {
-      using Field = detail::field_t<T, index>;
-      fits = fits && detail::accepts_type<Field>(type.parts->attributes[places.of_field[index]].type);
+    for_each_field_index<T>([&](auto index) {
+      using Field = field_t<T, index>;
+      fits = fits && accepts_type<Field>(type.parts->attributes[places.of_field[index]].type);
     });
     return fits;
   }
@@ -116,17 +114,17 @@ struct codec<T> : detail::CompositeCodec {
     std::string out;
     if (type.kind != 'c' || type.parts == nullptr) return out;
     const auto& attributes = type.parts->attributes;
-    const auto places = detail::find_attributes<T>(*type.parts);
-    detail::for_each_field_index<T>([&](auto index) {
-      using Field = detail::field_t<T, index>;
+    const auto places = find_attributes<T>(*type.parts);
+    for_each_field_index<T>([&](auto index) {
+      using Field = field_t<T, index>;
       const std::size_t place = places.of_field[index];
       const std::string_view separator = out.empty() ? "" : "; ";
       if (place == attributes.size()) {
         out.append(separator).append("it has no attribute ");
-        out += detail::column_name<T>(detail::field_names_v<T>[index]);
-      } else if (!detail::accepts_type<Field>(attributes[place].type)) {
+        out += column_name<T>(field_names_v<T>[index]);
+      } else if (!accepts_type<Field>(attributes[place].type)) {
         out.append(separator).append("its attribute ").append(attributes[place].name).append(" is ");
-        out += detail::describe_refusal<Field>(attributes[place].type);
+        out += describe_refusal<Field>(attributes[place].type);
       }
     });
     return out;
@@ -134,29 +132,25 @@ struct codec<T> : detail::CompositeCodec {
 
   [[nodiscard]] static Errc decode(std::string_view text, const SqlType& type, T& out) {
     if (type.parts == nullptr) return Errc::invalid_text;
-    const auto places = detail::find_attributes<T>(*type.parts);
+    const auto places = find_attributes<T>(*type.parts);
     if (!places.complete) return Errc::invalid_text;
-    std::array<WireCell, detail::field_count_v<T>> cells{};
-    detail::PieceReader in{text};
-    Errc result = detail::split_composite(in, type.parts->attributes.size(), places.of_field, cells);
-    detail::for_each_field_index<T>([&](auto index) {
+    std::array<wire::Cell, field_count_v<T>> cells{};
+    PieceReader in{text};
+    Errc result = split_composite(in, type.parts->attributes.size(), places.of_field, cells);
+    for_each_field_index<T>([&](auto index) {
       if (result != Errc::ok) return;
-      result = detail::decode_field(cells[index], type.parts->attributes[places.of_field[index]].type,
-                                    detail::field_at<index>(out));
+      result = decode_field(cells[index], type.parts->attributes[places.of_field[index]].type, field_at<index>(out));
     });
     return result;
   }
 
   [[nodiscard]] static bool same(const T& a, const T& b) {
     bool same = true;
-    detail::for_each_field_index<T>(
-        [&](auto index) { same = same && detail::same_value(detail::field_at<index>(a), detail::field_at<index>(b)); });
+    for_each_field_index<T>([&](auto index) { same = same && same_value(field_at<index>(a), field_at<index>(b)); });
     return same;
   }
-
- private:
-  using WireCell = detail::wire::Cell;
 };
 
+}  // namespace detail
 }  // namespace v0
 }  // namespace btreemapped

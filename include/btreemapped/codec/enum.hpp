@@ -69,12 +69,10 @@ template <labelled_enum Enum>
   return true;
 }
 
-}  // namespace detail
-
 /// An enum whose labels are all listed in enum_labels
-template <detail::labelled_enum Enum>
-struct codec<Enum> {
-  static_assert(detail::has_one_label_each<Enum>(), "btreemapped: enum_labels lists a label or an enumerator twice");
+template <labelled_enum Enum>
+struct FamilyCodec<Enum> {
+  static_assert(has_one_label_each<Enum>(), "btreemapped: enum_labels lists a label or an enumerator twice");
 
   static constexpr std::string_view sql_name = "enum with listed labels";
 
@@ -89,7 +87,7 @@ struct codec<Enum> {
   }
 
   [[nodiscard]] static Errc decode(std::string_view text, Enum& out) noexcept {
-    const EnumLabel<Enum>* const found = detail::find_label<Enum>(text);
+    const EnumLabel<Enum>* const found = find_label<Enum>(text);
     if (found == nullptr) return Errc::out_of_range;
     out = found->value;
     return Errc::ok;
@@ -99,10 +97,11 @@ struct codec<Enum> {
   static std::string missing(const SqlTypeParts& type) {
     std::string out;
     for (const std::string& label : type.labels)
-      if (detail::find_label<Enum>(label) == nullptr) out += (out.empty() ? "'" : ", '") + label + "'";
+      if (find_label<Enum>(label) == nullptr) out += (out.empty() ? "'" : ", '") + label + "'";
     return out;
   }
 };
 
+}  // namespace detail
 }  // namespace v0
 }  // namespace btreemapped

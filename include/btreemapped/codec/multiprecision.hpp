@@ -41,12 +41,10 @@ template <class Number>
   return digits.size() != last.size() ? digits.size() < last.size() : digits <= last;
 }
 
-}  // namespace detail
-
 /// Boost.Multiprecision's integers. Of numeric: values without a fraction (5, 5.00) that fit; the scale is not kept.
 /// Columns of integer types are accepted where all of their values fit.
-template <detail::big_integer Backend, boost::multiprecision::expression_template_option Templates>
-struct codec<boost::multiprecision::number<Backend, Templates>> {
+template <big_integer Backend, boost::multiprecision::expression_template_option Templates>
+struct FamilyCodec<boost::multiprecision::number<Backend, Templates>> {
   using Number = boost::multiprecision::number<Backend, Templates>;
   static constexpr std::string_view sql_name = "numeric, or an integer type that is not wider";
 
@@ -54,19 +52,19 @@ struct codec<boost::multiprecision::number<Backend, Templates>> {
     using Limits = std::numeric_limits<Number>;
     const auto holds = [](int bits) { return !Limits::is_bounded || Limits::digits >= bits; };
     switch (type.base) {
-      case detail::numeric_oid: return true;
-      case detail::int2_oid: return Limits::is_signed && holds(16);
-      case detail::int4_oid: return Limits::is_signed && holds(32);
-      case detail::int8_oid: return Limits::is_signed && holds(64);
-      case detail::oid_oid: return holds(32);
+      case numeric_oid: return true;
+      case int2_oid: return Limits::is_signed && holds(16);
+      case int4_oid: return Limits::is_signed && holds(32);
+      case int8_oid: return Limits::is_signed && holds(64);
+      case oid_oid: return holds(32);
       default: return false;
     }
   }
 
   [[nodiscard]] static Errc decode(std::string_view text, Number& out) {
-    if (!detail::is_numeric_text(text)) return Errc::invalid_text;
-    detail::NumericParts parts = detail::split_numeric(text);
-    if (parts.kind != detail::NumericParts::Kind::finite) return Errc::out_of_range;
+    if (!is_numeric_text(text)) return Errc::invalid_text;
+    NumericParts parts = split_numeric(text);
+    if (parts.kind != NumericParts::Kind::finite) return Errc::out_of_range;
     parts.drop_trailing_zeros();
     if (!parts.fraction.empty()) return Errc::out_of_range;
     using Limits = std::numeric_limits<Number>;
@@ -74,7 +72,7 @@ struct codec<boost::multiprecision::number<Backend, Templates>> {
     if constexpr (Limits::is_bounded) {
       // Asked before, as fixed widths that are not checked would wrap around.
       if (parts.whole.size() > static_cast<std::size_t>(Limits::digits10) &&
-          !detail::is_within(parts.whole, parts.negative ? (Limits::min)() : (Limits::max)()))
+          !is_within(parts.whole, parts.negative ? (Limits::min)() : (Limits::max)()))
         return Errc::out_of_range;
     }
     // No zero in front, which would mean octal digits.
@@ -86,27 +84,27 @@ struct codec<boost::multiprecision::number<Backend, Templates>> {
 /// Boost.Multiprecision's decimal numbers. Of numeric: those that have no more significant digits than the type's
 /// digits10 and are neither NaN nor infinite; the scale is not kept.
 /// Columns of integer types are accepted where all of their values fit.
-template <detail::big_decimal Backend, boost::multiprecision::expression_template_option Templates>
-struct codec<boost::multiprecision::number<Backend, Templates>> {
+template <big_decimal Backend, boost::multiprecision::expression_template_option Templates>
+struct FamilyCodec<boost::multiprecision::number<Backend, Templates>> {
   using Number = boost::multiprecision::number<Backend, Templates>;
   static constexpr std::string_view sql_name = "numeric, or an integer type that is not wider";
 
   [[nodiscard]] static bool accepts(const SqlType& type) noexcept {
     constexpr int digits = std::numeric_limits<Number>::digits10;
     switch (type.base) {
-      case detail::numeric_oid: return true;
-      case detail::int2_oid: return digits >= 5;
-      case detail::int4_oid: return digits >= 10;
-      case detail::int8_oid: return digits >= 19;
-      case detail::oid_oid: return digits >= 10;
+      case numeric_oid: return true;
+      case int2_oid: return digits >= 5;
+      case int4_oid: return digits >= 10;
+      case int8_oid: return digits >= 19;
+      case oid_oid: return digits >= 10;
       default: return false;
     }
   }
 
   [[nodiscard]] static Errc decode(std::string_view text, Number& out) {
-    if (!detail::is_numeric_text(text)) return Errc::invalid_text;
-    detail::NumericParts parts = detail::split_numeric(text);
-    if (parts.kind != detail::NumericParts::Kind::finite) return Errc::out_of_range;
+    if (!is_numeric_text(text)) return Errc::invalid_text;
+    NumericParts parts = split_numeric(text);
+    if (parts.kind != NumericParts::Kind::finite) return Errc::out_of_range;
     parts.drop_trailing_zeros();
     using Limits = std::numeric_limits<Number>;
     std::string digits;
@@ -124,8 +122,7 @@ struct codec<boost::multiprecision::number<Backend, Templates>> {
 
  private:
   /// The significant digits, without zeros at either end; false if there are too many.
-  [[nodiscard]] static bool take_digits(const detail::NumericParts& parts, std::string& digits,
-                                        std::int64_t& exponent) {
+  [[nodiscard]] static bool take_digits(const NumericParts& parts, std::string& digits, std::int64_t& exponent) {
     const auto at = [&](std::size_t i) {
       return i < parts.whole.size() ? parts.whole[i] : parts.fraction[i - parts.whole.size()];
     };
@@ -141,5 +138,6 @@ struct codec<boost::multiprecision::number<Backend, Templates>> {
   }
 };
 
+}  // namespace detail
 }  // namespace v0
 }  // namespace btreemapped

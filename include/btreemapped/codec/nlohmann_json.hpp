@@ -176,8 +176,6 @@ class ExactJsonBuilder {
 template <nlohmann_json Json>
 inline constexpr bool can_be_key_v<Json> = false;
 
-}  // namespace detail
-
 /// json and jsonb, as the values that they mean: blanks, the spelling of numbers and strings and, in nlohmann::json,
 /// the order of members are not kept. For the text itself there is std::string.
 ///
@@ -190,17 +188,17 @@ inline constexpr bool can_be_key_v<Json> = false;
 ///
 /// Text that is not JSON to nlohmann, such as half of a surrogate pair in `json`, is refused as invalid. A minus before
 /// an integer zero is not kept. Not for keys.
-template <detail::nlohmann_json Json>
-struct codec<Json> {
+template <nlohmann_json Json>
+struct FamilyCodec<Json> {
   static constexpr std::string_view sql_name = "json or jsonb";
 
   [[nodiscard]] static bool accepts(const SqlType& type) noexcept {
-    return type.base == detail::json_oid || type.base == detail::jsonb_oid;
+    return type.base == json_oid || type.base == jsonb_oid;
   }
 
   [[nodiscard]] static Errc decode(std::string_view text, Json& out) {
     if (text.find('\0') != std::string_view::npos) return Errc::invalid_text;  // to the parser the end
-    detail::ExactJsonBuilder<Json> builder(out);
+    ExactJsonBuilder<Json> builder(out);
     const bool complete = Json::sax_parse(text.begin(), text.end(), &builder);
     if (builder.result() != Errc::ok) return builder.result();
     return complete ? Errc::ok : Errc::invalid_text;
@@ -224,5 +222,6 @@ struct codec<Json> {
   }
 };
 
+}  // namespace detail
 }  // namespace v0
 }  // namespace btreemapped

@@ -41,20 +41,18 @@ template <class T>
   return result;
 }
 
-}  // namespace detail
-
 /// Range types, by the codec of their bounds
 template <decodable T>
-struct codec<SqlRange<T>> {
-  static constexpr std::string_view sql_name = detail::ComposedName<detail::range_of, T>::value;
+struct FamilyCodec<SqlRange<T>> {
+  static constexpr std::string_view sql_name = ComposedName<range_of, T>::value;
 
   [[nodiscard]] static bool accepts(const SqlType& type) {
-    return type.kind == 'r' && type.parts != nullptr && detail::accepts_type<T>(type.parts->element);
+    return type.kind == 'r' && type.parts != nullptr && accepts_type<T>(type.parts->element);
   }
 
   [[nodiscard]] static std::string refusal(const SqlType& type) {
     if (type.kind != 'r' || type.parts == nullptr || accepts(type)) return {};
-    return "its bounds are " + detail::describe_refusal<T>(type.parts->element);
+    return "its bounds are " + describe_refusal<T>(type.parts->element);
   }
 
   [[nodiscard]] static Errc decode(std::string_view text, const SqlType& type, SqlRange<T>& out) {
@@ -63,22 +61,22 @@ struct codec<SqlRange<T>> {
       return Errc::ok;
     }
     if (type.parts == nullptr) return Errc::invalid_text;
-    detail::PieceReader in{text};
-    const Errc result = detail::decode_range(in, type.parts->element, out);
+    PieceReader in{text};
+    const Errc result = decode_range(in, type.parts->element, out);
     return result != Errc::ok || in.at_end() ? result : Errc::invalid_text;
   }
 
   [[nodiscard]] static bool same(const SqlRange<T>& a, const SqlRange<T>& b) {
     return a.empty() == b.empty() && a.lower_inclusive() == b.lower_inclusive() &&
-           a.upper_inclusive() == b.upper_inclusive() && detail::same_value(a.lower(), b.lower()) &&
-           detail::same_value(a.upper(), b.upper());
+           a.upper_inclusive() == b.upper_inclusive() && same_value(a.lower(), b.lower()) &&
+           same_value(a.upper(), b.upper());
   }
 };
 
 /// Multirange types, by the codec of their ranges' bounds
 template <decodable T>
-struct codec<SqlMultirange<T>> {
-  static constexpr std::string_view sql_name = detail::ComposedName<detail::multirange_of, T>::value;
+struct FamilyCodec<SqlMultirange<T>> {
+  static constexpr std::string_view sql_name = ComposedName<multirange_of, T>::value;
 
   [[nodiscard]] static bool accepts(const SqlType& type) {
     return type.kind == 'm' && type.parts != nullptr && codec<SqlRange<T>>::accepts(type.parts->element);
@@ -92,11 +90,11 @@ struct codec<SqlMultirange<T>> {
     out.ranges.clear();
     if (type.parts == nullptr || type.parts->element.parts == nullptr) return Errc::invalid_text;
     const SqlType& bound = type.parts->element.parts->element;
-    detail::PieceReader in{text};
+    PieceReader in{text};
     if (!in.accept('{')) return Errc::invalid_text;
     if (!in.accept('}')) {
       do {
-        const Errc result = detail::decode_range(in, bound, out.ranges.emplace_back());
+        const Errc result = decode_range(in, bound, out.ranges.emplace_back());
         if (result != Errc::ok) return result;
       } while (in.accept(','));
       if (!in.accept('}')) return Errc::invalid_text;
@@ -107,10 +105,11 @@ struct codec<SqlMultirange<T>> {
   [[nodiscard]] static bool same(const SqlMultirange<T>& a, const SqlMultirange<T>& b) {
     if (a.ranges.size() != b.ranges.size()) return false;
     for (std::size_t i = 0; i < a.ranges.size(); ++i)
-      if (!detail::same_value(a.ranges[i], b.ranges[i])) return false;
+      if (!same_value(a.ranges[i], b.ranges[i])) return false;
     return true;
   }
 };
 
+}  // namespace detail
 }  // namespace v0
 }  // namespace btreemapped

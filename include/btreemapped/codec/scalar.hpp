@@ -62,6 +62,28 @@ template <column_integer T>
   }
 }
 
+/// Signed: smallint, integer and bigint that are not wider than T, in 8 bytes also oid. Unsigned: oid, xid and cid, in
+/// 8 bytes also xid8.
+template <column_integer T>
+struct FamilyCodec<T> {
+  static constexpr std::string_view sql_name = integer_sql_name<T>();
+
+  [[nodiscard]] static bool accepts(const SqlType& type) noexcept {
+    switch (type.base) {
+      case int2_oid: return std::is_signed_v<T>;
+      case int4_oid: return std::is_signed_v<T> && sizeof(T) >= 4;
+      case int8_oid: return std::is_signed_v<T> && sizeof(T) == 8;
+      case oid_oid: return std::is_unsigned_v<T> || sizeof(T) == 8;
+      case xid_oid:
+      case cid_oid: return std::is_unsigned_v<T>;
+      case xid8_oid: return std::is_unsigned_v<T> && sizeof(T) == 8;
+      default: return false;
+    }
+  }
+
+  [[nodiscard]] static Errc decode(std::string_view text, T& out) noexcept { return parse_integer(text, out); }
+};
+
 }  // namespace detail
 
 /// boolean
@@ -76,28 +98,6 @@ struct codec<bool> {
     out = text == "t";
     return Errc::ok;
   }
-};
-
-/// Signed: smallint, integer and bigint that are not wider than T, in 8 bytes also oid. Unsigned: oid, xid and cid, in
-/// 8 bytes also xid8.
-template <detail::column_integer T>
-struct codec<T> {
-  static constexpr std::string_view sql_name = detail::integer_sql_name<T>();
-
-  [[nodiscard]] static bool accepts(const SqlType& type) noexcept {
-    switch (type.base) {
-      case detail::int2_oid: return std::is_signed_v<T>;
-      case detail::int4_oid: return std::is_signed_v<T> && sizeof(T) >= 4;
-      case detail::int8_oid: return std::is_signed_v<T> && sizeof(T) == 8;
-      case detail::oid_oid: return std::is_unsigned_v<T> || sizeof(T) == 8;
-      case detail::xid_oid:
-      case detail::cid_oid: return std::is_unsigned_v<T>;
-      case detail::xid8_oid: return std::is_unsigned_v<T> && sizeof(T) == 8;
-      default: return false;
-    }
-  }
-
-  [[nodiscard]] static Errc decode(std::string_view text, T& out) noexcept { return detail::parse_integer(text, out); }
 };
 
 /// real, and smallint, all of which a float holds

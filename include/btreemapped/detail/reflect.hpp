@@ -31,6 +31,54 @@ inline constexpr std::size_t max_fields = 200;
 template <class Row>
 inline constexpr std::size_t field_count_v = boost::pfr::tuple_size_v<Row>;
 
+// What follows asks, without Boost.PFR, for what Boost.PFR would fail in: the errors of a library that the user may
+// never have heard of tell them nothing.
+
+/// Stands for a base class of T, whichever it is.
+template <class T>
+struct AnyBaseOf {
+  template <class Base>
+    requires(std::is_base_of_v<Base, T> && !std::is_same_v<Base, T>)
+  operator Base() const;  // NOLINT(google-explicit-constructor): to be converted is all that it is for
+};
+
+/// An aggregate that has a base class: the first that its braces initialise.
+template <class T>
+concept has_base_class = requires { T{AnyBaseOf<T>{}}; };
+
+/// Stands for a value of any type, as a reference where that can be copied: an optional converts from all others.
+struct AnyCopied {
+  template <class T>
+  operator T&() const& noexcept;  // NOLINT(google-explicit-constructor)
+  template <class T>
+  operator T&() const&& noexcept;  // NOLINT(google-explicit-constructor)
+};
+struct AnyMoved {
+  template <class T>
+  operator T() const&& noexcept;  // NOLINT(google-explicit-constructor)
+};
+template <class T, std::size_t>
+using any_value_for = std::conditional_t<std::is_copy_constructible_v<T>, AnyCopied, AnyMoved>;
+
+/// The elements of an array count one by one, but empty braces initialise all of it, which leaves too many others.
+template <class T, std::size_t... Before, std::size_t... After>
+[[nodiscard]] consteval bool is_array_at(std::index_sequence<Before...>, std::index_sequence<After...>) {
+  return requires { T{any_value_for<T, Before>{}..., {}}; } &&
+         !requires { T{any_value_for<T, Before>{}..., {}, any_value_for<T, After>{}...}; };
+}
+
+/// An aggregate without base classes that has an array of more than one element.
+template <class T>
+inline constexpr bool has_array_v = []<std::size_t... Index>(std::index_sequence<Index...>) {
+  return (is_array_at<T>(std::make_index_sequence<Index>{}, std::make_index_sequence<field_count_v<T> - Index - 1>{}) ||
+          ...);
+}(std::make_index_sequence<field_count_v<T>>{});
+
+/// An aggregate whose fields Boost.PFR can tell; what it says of bit-fields cannot be asked for.
+template <class T>
+concept reflectable = std::is_class_v<T> && std::is_aggregate_v<T> && !has_base_class<T> &&
+                      field_count_v<T> <= max_fields && !has_array_v<T>;
+
 /// The declared type of a field, without const.
 template <class Row, std::size_t Index>
 using field_t = std::remove_cv_t<boost::pfr::tuple_element_t<Index, Row>>;
