@@ -218,6 +218,29 @@ template <field Field>
   }
 }
 
+/// In what two different values of the type may differ that are equal in the field, for messages; empty if in nothing,
+/// as it must be for a key.
+template <field Field>
+[[nodiscard]] std::string omission_of(const SqlType& type) {
+  using T = value_type_t<Field>;
+  if constexpr (std::is_base_of_v<FamilyCodec<T>, codec<T>> && requires { FamilyCodec<T>::omission(type); }) {
+    return FamilyCodec<T>::omission(type);
+  } else {
+    return {};
+  }
+}
+
+/// For the fields of a key, what accepts_type and refusal_of are for all others.
+template <field Field>
+[[nodiscard]] bool accepts_key_type(const SqlType& type) {
+  return accepts_type<Field>(type) && omission_of<Field>(type).empty();
+}
+template <field Field>
+[[nodiscard]] std::string refusal_of_key(const SqlType& type) {
+  if (!accepts_type<Field>(type)) return refusal_of<Field>(type);
+  return "a key must tell all values apart, and this one leaves out " + omission_of<Field>(type);
+}
+
 template <field Field>
 [[nodiscard]] std::string describe_refusal(const SqlType& type) {
   return describe_refusal(type, expected_type<Field>(), refusal_of<Field>(type));

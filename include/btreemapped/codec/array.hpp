@@ -106,6 +106,14 @@ struct FamilyCodec<std::vector<T>> : ArrayCodec {
     return "its elements are " + describe_refusal<T>(type.parts->element);
   }
 
+  [[nodiscard]] static std::string omission(const SqlType& type) {
+    if (type.kind != 'a' || type.parts == nullptr) return {};
+    if constexpr (array_vector<T>) {
+      if (!holds_arrays(*type.parts)) return omission_of<T>(type);
+    }
+    return omission_of<T>(type.parts->element);
+  }
+
   [[nodiscard]] static Errc decode(std::string_view text, const SqlType& type, std::vector<T>& out) {
     out.clear();
     if (type.parts == nullptr) return Errc::invalid_text;

@@ -90,7 +90,8 @@ template <std::size_t Count>
 }
 
 /// Composite types: a plain struct whose fields are found among the attributes by their names, as the columns of a row
-/// are. Attributes that it does not name are ignored. A struct with a codec of its own is never taken apart.
+/// are. Attributes that it does not name are ignored, but not in a key. A struct with a codec of its own is never taken
+/// apart.
 template <struct_of_fields T>
 struct FamilyCodec<T> : CompositeCodec {
   static_assert(has_well_formed_column_name_v<T>,
@@ -126,6 +127,23 @@ struct FamilyCodec<T> : CompositeCodec {
         out.append(separator).append("its attribute ").append(attributes[place].name).append(" is ");
         out += describe_refusal<Field>(attributes[place].type);
       }
+    });
+    return out;
+  }
+
+  [[nodiscard]] static std::string omission(const SqlType& type) {
+    std::string out;
+    if (type.kind != 'c' || type.parts == nullptr) return out;
+    const auto& attributes = type.parts->attributes;
+    const auto& places = find_attributes<T>(*type.parts).of_field;
+    for (std::size_t place = 0; place < attributes.size(); ++place)
+      if (std::find(places.begin(), places.end(), place) == places.end())
+        out.append(out.empty() ? "" : ", ").append("the attribute ").append(attributes[place].name);
+    for_each_field_index<T>([&](auto index) {
+      if (places[index] == attributes.size()) return;
+      const std::string inner = omission_of<field_t<T, index>>(attributes[places[index]].type);
+      if (inner.empty()) return;
+      out.append(out.empty() ? "" : ", ").append(inner).append(" of ").append(attributes[places[index]].name);
     });
     return out;
   }

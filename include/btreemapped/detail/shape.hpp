@@ -37,6 +37,8 @@ struct SqlTypeParts {
   char delimiter = ',';                    ///< between the elements of an array
   std::vector<SqlAttribute> attributes{};  ///< of a composite type, in the order of its text, without dropped ones
   std::vector<std::string> labels{};       ///< of an enum, in its order
+  bool canonical = false;                  ///< of a range: its type has a canonical function, which makes [1,5] [1,6)
+  bool usual_order = true;                 ///< of a range: its bounds have the default order of their type
   std::string extension{};                 ///< the extension that the type belongs to, and
   std::string own_name{};                  ///< the type's name in it, without schema
 };

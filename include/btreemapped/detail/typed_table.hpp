@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <memory>
@@ -55,10 +56,11 @@ class TypedTable final : public Table {
     std::vector<FieldNeed> needs;
     for_each_field_index<Row>([&](auto index) {
       using Field = field_t<Row, index>;
+      constexpr bool key = std::find(Model::indices.begin(), Model::indices.end(), index) != Model::indices.end();
       needs.push_back({std::string(column_name<Row>(field_names_v<Row>[index])), expected_type<Field>(),
-                       &accepts_type<Field>, is_optional_v<Field>, false, &refusal_of<Field>});
+                       key ? &accepts_key_type<Field> : &accepts_type<Field>, is_optional_v<Field>, key,
+                       key ? &refusal_of_key<Field> : &refusal_of<Field>});
     });
-    for (const std::size_t index : Model::indices) needs[index].key = true;
     return needs;
   }
 

@@ -134,6 +134,23 @@ TEST_CASE("ranges and multiranges know their bounds") {
   CHECK(type_of(db, "public.words_multirange").kind == 'm');
 }
 
+TEST_CASE("ranges know whether they have one form each, and the usual order") {
+  ServerDatabase db;
+  for (const std::string name : {"int4range", "int8range", "daterange"}) CHECK(type_of(db, name).parts->canonical);
+  for (const std::string name : {"numrange", "tsrange", "tstzrange"}) CHECK_FALSE(type_of(db, name).parts->canonical);
+  CHECK(type_of(db, "int4multirange").parts->element.parts->canonical);
+  CHECK(type_of(db, "int4range").parts->usual_order);
+  CHECK(type_of(db, "int4[]").parts->usual_order);
+  db.exec(
+      "CREATE TYPE public.plain AS RANGE (subtype = int4);"
+      "CREATE TYPE public.words AS RANGE (subtype = varchar);"
+      "CREATE TYPE public.bytes AS RANGE (subtype = text, subtype_opclass = text_pattern_ops)");
+  CHECK_FALSE(type_of(db, "public.plain").parts->canonical);
+  CHECK(type_of(db, "public.plain").parts->usual_order);
+  CHECK(type_of(db, "public.words").parts->usual_order);
+  CHECK_FALSE(type_of(db, "public.bytes").parts->usual_order);
+}
+
 TEST_CASE("a type of an extension is known by that, whatever others are called") {
   ServerDatabase db;
   db.exec(

@@ -12,9 +12,11 @@
 #include <btreemapped/codec/array.hpp>
 #include <btreemapped/codec/composite.hpp>
 #include <btreemapped/codec/numeric.hpp>
+#include <btreemapped/codec/range.hpp>
 #include <btreemapped/codec/scalar.hpp>
 #include <btreemapped/codec/text.hpp>
 #include <btreemapped/detail/order.hpp>
+#include <btreemapped/sql_range.hpp>
 
 #include "decode.hpp"
 
@@ -78,10 +80,12 @@ namespace composite_test {
 using btreemapped::decodable;
 using btreemapped::Errc;
 using btreemapped::SqlType;
+using btreemapped::detail::accepts_key_type;
 using btreemapped::detail::accepts_type;
 using btreemapped::detail::compare_part;
 using btreemapped::detail::composite;
 using btreemapped::detail::refusal_of;
+using btreemapped::detail::refusal_of_key;
 using btreemapped::detail::same_value;
 using decode_test::array_of;
 using decode_test::builtin;
@@ -89,6 +93,7 @@ using decode_test::composite_of;
 using decode_test::decode;
 using decode_test::domain_over;
 using decode_test::error_of;
+using decode_test::range_of;
 
 static_assert(decodable<Pair> && composite<Pair> && decodable<Nested>);
 static_assert(decodable<Whole> && !composite<Whole>);
@@ -218,6 +223,34 @@ TEST_CASE("a refused composite type names every attribute that does not fit", "[
       "is text, of which the field (integer or smallint) cannot hold every value");
   CHECK(refusal_of<Pair>(integer()).empty());
   CHECK(refusal_of<Pair>(pair).empty());
+}
+
+TEST_CASE("a key's struct names all attributes, however deep, as it must tell all values apart", "[unit][codec]") {
+  const SqlType wider = composite_of({{"zip", text()}, {"number", integer()}, {"word", text()}, {"note", text()}});
+  CHECK(accepts_key_type<Pair>(pair));
+  CHECK(accepts_type<Pair>(wider));
+  CHECK_FALSE(accepts_key_type<Pair>(wider));
+  CHECK(refusal_of_key<Pair>(wider) ==
+        "a key must tell all values apart, and this one leaves out the attribute zip, the attribute note");
+  CHECK_FALSE(accepts_key_type<std::vector<Pair>>(array_of(wider)));
+  CHECK_FALSE(accepts_key_type<std::vector<std::vector<Pair>>>(array_of(wider)));
+  CHECK(accepts_key_type<std::vector<std::vector<Pair>>>(array_of(pair)));
+  const SqlType deep =
+      composite_of({{"first", pair}, {"more", array_of(wider)}, {"weight", {.oid = 701, .base = 701}}});
+  CHECK(accepts_type<Nested>(deep));
+  CHECK(refusal_of_key<Nested>(deep) ==
+        "a key must tell all values apart, and this one leaves out the attribute zip, the attribute note of more");
+  CHECK(refusal_of_key<Pair>(integer()).empty());
+  CHECK(accepts_key_type<Whole>(wider));  // of which only its codec knows what it reads
+}
+
+TEST_CASE("bounds of a range name all attributes, which their order needs", "[unit][codec]") {
+  using Pairs = btreemapped::SqlRange<Pair>;
+  const SqlType wider = composite_of({{"number", integer()}, {"word", text()}, {"note", text()}});
+  CHECK(accepts_type<Pairs>(range_of(pair)));
+  CHECK_FALSE(accepts_type<Pairs>(range_of(wider)));
+  CHECK(refusal_of<Pairs>(range_of(wider)) ==
+        "its bounds have an order, of which the field leaves out the attribute note");
 }
 
 TEST_CASE("a struct with a codec of its own is never taken apart", "[unit][codec]") {

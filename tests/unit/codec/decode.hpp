@@ -35,7 +35,9 @@ inline btreemapped::SqlType array_of(const btreemapped::SqlType& element, char d
   return made_of('a', element.name + "[]", {.element = element, .delimiter = delimiter});
 }
 inline btreemapped::SqlType range_of(const btreemapped::SqlType& bound) {
-  return made_of('r', bound.name + "range", {.element = bound});
+  // As int4range, int8range and daterange.
+  const bool canonical = bound.base == 23 || bound.base == 20 || bound.base == 1082;
+  return made_of('r', bound.name + "range", {.element = bound, .canonical = canonical});
 }
 inline btreemapped::SqlType multirange_of(const btreemapped::SqlType& range) {
   return made_of('m', "multirange", {.element = range});

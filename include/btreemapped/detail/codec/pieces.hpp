@@ -34,6 +34,11 @@ class PieceReader {
  public:
   explicit PieceReader(std::string_view text) noexcept : text_(text) {}
 
+  /// How far the text is read.
+  [[nodiscard]] std::size_t position() const noexcept { return at_; }
+  /// What has been read since a position, as it is printed.
+  [[nodiscard]] std::string_view since(std::size_t start) const noexcept { return text_.substr(start, at_ - start); }
+
   [[nodiscard]] bool at_end() const noexcept { return at_ == text_.size(); }
   [[nodiscard]] bool sees(char c) const noexcept { return at_ < text_.size() && text_[at_] == c; }
 

@@ -27,8 +27,8 @@ inline constexpr std::string_view types_below = R"sql((
     SELECT g.rngtypid FROM pg_catalog.pg_range g WHERE g.rngmultitypid = t.oid) below(type))sql";
 
 /// The types of the columns of the tables in `rel`, and all that these are made of, as rows (oid, part, position, name,
-/// printed name, other type, kind, delimiter, extension), where part is 1 for the type itself, 2 for a label, 3 for an
-/// attribute. An array is known by what prints it: int2vector has elements, too, and another text.
+/// printed name, other type, kind, delimiter, extension, canonical, usual order), where part is 1 for the type itself, 2
+/// for a label, 3 for an attribute. An array is known by what prints it: int2vector has elements, too, and another text.
 [[nodiscard]] inline std::string type_query(const std::string& table_expressions) {
   return table_expressions + R"sql(,
 part(type) AS (
@@ -41,21 +41,26 @@ SELECT t.oid, 1 AS part, 0::float4 AS position, t.typname AS name, pg_catalog.fo
   -- a damaged catalog may lack the range
   COALESCE(CASE t.typtype
     WHEN 'd' THEN t.typbasetype
-    WHEN 'r' THEN (SELECT g.rngsubtype FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid)
-    WHEN 'm' THEN (SELECT g.rngtypid FROM pg_catalog.pg_range g WHERE g.rngmultitypid = t.oid)
+    WHEN 'r' THEN g.rngsubtype
+    WHEN 'm' THEN (SELECT m.rngtypid FROM pg_catalog.pg_range m WHERE m.rngmultitypid = t.oid)
     ELSE t.typelem END, 0),
   CASE WHEN t.typtype = 'b' AND t.typelem <> 0 AND t.typoutput = 'pg_catalog.array_out'::pg_catalog.regproc THEN 'a'
     ELSE t.typtype END,
   (SELECT e.typdelim FROM pg_catalog.pg_type e WHERE e.oid = t.typelem),
   (SELECT x.extname FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_extension x ON x.oid = d.refobjid
    WHERE d.classid = 'pg_catalog.pg_type'::pg_catalog.regclass AND d.objid = t.oid AND d.objsubid = 0
-     AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e')
-FROM part p JOIN pg_catalog.pg_type t ON t.oid = p.type
+     AND d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.deptype = 'e'),
+  g.rngcanonical <> 0, o.opcdefault
+FROM part p
+JOIN pg_catalog.pg_type t ON t.oid = p.type
+LEFT JOIN pg_catalog.pg_range g ON g.rngtypid = t.oid
+LEFT JOIN pg_catalog.pg_opclass o ON o.oid = g.rngsubopc
 UNION ALL
-SELECT e.enumtypid, 2, e.enumsortorder, e.enumlabel, NULL, 0, NULL, NULL, NULL
+SELECT e.enumtypid, 2, e.enumsortorder, e.enumlabel, NULL, 0, NULL, NULL, NULL, NULL, NULL
 FROM part p JOIN pg_catalog.pg_enum e ON e.enumtypid = p.type
 UNION ALL
-SELECT t.oid, 3, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, NULL, NULL, NULL
+SELECT t.oid, 3, a.attnum, a.attname, pg_catalog.format_type(a.atttypid, a.atttypmod), a.atttypid, NULL, NULL, NULL,
+  NULL, NULL
 FROM part p
 JOIN pg_catalog.pg_type t ON t.oid = p.type AND t.typtype = 'c'
 JOIN pg_catalog.pg_attribute a ON a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped
@@ -98,6 +103,8 @@ class TypeCatalog {
     std::string own_name{};
     std::string name{};
     std::string extension{};
+    bool canonical = false;
+    bool usual_order = true;
     std::vector<std::string> labels{};
     std::vector<Attribute> attributes{};
     bool done = false;
@@ -120,6 +127,8 @@ class TypeCatalog {
     entry.kind = rows.letter(row, 6);
     if (entry.kind == 'a') entry.delimiter = rows.letter(row, 7);
     entry.extension = rows.string(row, 8);
+    entry.canonical = rows.flag(row, 9);
+    entry.usual_order = rows.is_null(row, 10) || rows.flag(row, 10);
   }
 
   [[nodiscard]] const Entry* base_of(Oid oid) const {
@@ -161,6 +170,8 @@ class TypeCatalog {
     for (const Attribute& attribute : entry.attributes)
       parts->attributes.push_back({attribute.name, find(attribute.type, attribute.type_name)});
     parts->labels = entry.labels;
+    parts->canonical = entry.canonical;
+    parts->usual_order = entry.usual_order;
     parts->extension = entry.extension;
     parts->own_name = entry.own_name;
     return parts;
