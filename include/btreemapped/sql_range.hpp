@@ -21,7 +21,7 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// The bounds of int4range, int8range and daterange, whose values have neighbours: the server makes [1,5] of them [1,6).
+/// The bounds of int4range, int8range and daterange, whose values have neighbours: the server makes [1,6) of [1,5].
 template <class T>
 inline constexpr bool is_discrete_v =
     std::is_same_v<T, std::chrono::sys_days> || (integer<T> && std::is_signed_v<T> && sizeof(T) >= 4);
@@ -154,7 +154,9 @@ class SqlRange {
   bool upper_inclusive_ = false;
 };
 
-/// A value of one of PostgreSQL's multirange types, in the server's shape: ranges that are not empty, do not touch each other and ascend.
+/// A value of one of PostgreSQL's multirange types.
+/// Shape: as the server has it: ranges that are not empty, do not touch each other and ascend. Nothing sees to that in
+/// one that the program makes.
 template <class T>
 struct SqlMultirange {
   std::vector<SqlRange<T>> ranges{};

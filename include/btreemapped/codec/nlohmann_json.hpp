@@ -68,10 +68,10 @@ struct ShortDecimal {
       if (power.starts_with('+')) power.remove_prefix(1);
       std::int32_t shift = 0;
       const auto [end, error] = std::from_chars(power.data(), power.data() + power.size(), shift);
-      if (error != std::errc{} || end != power.data() + power.size()) return count == 0;
+      if (count > 0 && (error != std::errc{} || end != power.data() + power.size())) return false;
       exponent += shift;
     }
-    if (count == 0) exponent = 0;
+    if (count == 0) exponent = 0;  // zero, however large its exponent
     return true;
   }
 };
@@ -96,6 +96,8 @@ class ExactJsonBuilder {
   using number_float_t = typename Json::number_float_t;
   using string_t = typename Json::string_t;
   using binary_t = typename Json::binary_t;
+  using object_t = typename Json::object_t;
+  using array_t = typename Json::array_t;
 
   explicit ExactJsonBuilder(Json& root) : root_(root) {}
 
@@ -113,16 +115,23 @@ class ExactJsonBuilder {
   }
   bool string(string_t& value) { return add(std::move(value)); }
   bool binary(binary_t&) { return refuse(); }
-  bool start_object(std::size_t) { return open(Json::value_t::object); }
-  bool start_array(std::size_t) { return open(Json::value_t::array); }
+  bool start_object(std::size_t) { return open(true); }
+  bool start_array(std::size_t) { return open(false); }
   bool key(string_t& name) {
-    const auto [member, added] = open_.back()->emplace(std::move(name), nullptr);
-    if (!added) return refuse();
-    member_ = &*member;
+    open_.back().name = std::move(name);
     return true;
   }
-  bool end_object() { return close(); }
-  bool end_array() { return close(); }
+  bool end_object() {
+    if (names_repeat(open_.back().members)) return refuse();
+    Json object(std::move(open_.back().members));
+    open_.pop_back();
+    return add(std::move(object));
+  }
+  bool end_array() {
+    Json array(std::move(open_.back().elements));
+    open_.pop_back();
+    return add(std::move(array));
+  }
   bool parse_error(std::size_t, const std::string&, const typename Json::exception& error) {
     // The one error that is about a value and not about the text: a number that is too large for a double.
     constexpr int number_overflow = 406;
@@ -133,42 +142,58 @@ class ExactJsonBuilder {
  private:
   // What copies, compares or prints a document calls itself once for each level.
   static constexpr std::size_t max_depth = 1000;
+  static constexpr bool keeps_order = std::same_as<Json, nlohmann::ordered_json>;
+
+  /// An object or array whose end has not come.
+  struct Open {
+    bool is_object = false;
+    string_t name{};  ///< of the member whose value is next
+    object_t members{};
+    array_t elements{};
+  };
 
   bool refuse() noexcept {
     result_ = Errc::out_of_range;
     return false;
   }
 
-  template <class Value>
-  Json* place(Value&& value) {
-    if (open_.empty()) return &(root_ = Json(std::forward<Value>(value)));
-    if (open_.back()->is_array()) {
-      open_.back()->emplace_back(std::forward<Value>(value));
-      return &open_.back()->back();
+  bool add(Json value) {
+    if (open_.empty()) {
+      root_ = std::move(value);
+      return true;
     }
-    return &(*member_ = Json(std::forward<Value>(value)));
-  }
-
-  template <class Value>
-  bool add(Value&& value) {
-    place(std::forward<Value>(value));
+    Open& into = open_.back();
+    if (!into.is_object) {
+      into.elements.push_back(std::move(value));
+    } else if constexpr (keeps_order) {
+      into.members.emplace_back(std::move(into.name), std::move(value));
+    } else if (!into.members.try_emplace(std::move(into.name), std::move(value)).second) {
+      return refuse();
+    }
     return true;
   }
 
-  bool open(typename Json::value_t kind) {
+  bool open(bool is_object) {
     if (open_.size() == max_depth) return refuse();
-    open_.push_back(place(kind));
+    open_.push_back(Open{is_object});
     return true;
   }
 
-  bool close() {
-    open_.pop_back();
-    return true;
+  /// Asked once for each object: to look for each name among all before it would take the square of the time.
+  [[nodiscard]] static bool names_repeat(const object_t& members) {
+    if constexpr (keeps_order) {
+      std::vector<std::string_view> names;
+      names.reserve(members.size());
+      for (const auto& member : members) names.push_back(member.first);
+      std::sort(names.begin(), names.end());
+      return std::adjacent_find(names.begin(), names.end()) != names.end();
+    } else {
+      return false;
+    }
   }
 
   Json& root_;
-  Json* member_ = nullptr;
-  std::vector<Json*> open_{};
+  std::vector<Open> open_{};
   Errc result_ = Errc::ok;
 };
 
@@ -197,7 +222,8 @@ struct FamilyCodec<Json> {
   }
 
   [[nodiscard]] static Errc decode(std::string_view text, Json& out) {
-    if (text.find('\0') != std::string_view::npos) return Errc::invalid_text;  // to the parser the end
+    // To the parser a NUL is the end, and a byte order mark at the beginning is nothing.
+    if (text.find('\0') != std::string_view::npos || text.starts_with("\xEF\xBB\xBF")) return Errc::invalid_text;
     ExactJsonBuilder<Json> builder(out);
     const bool complete = Json::sax_parse(text.begin(), text.end(), &builder);
     if (builder.result() != Errc::ok) return builder.result();

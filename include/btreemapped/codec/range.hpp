@@ -32,8 +32,8 @@ struct RangeText {
   bool upper_inclusive = false;
 };
 
-/// Cuts a range that is not empty, from its bracket to its bracket; false if there is none. A missing bound never counts
-/// as included.
+/// Cuts a range that is not empty, from its bracket to its bracket; false if there is none. A missing bound never
+/// counts as included.
 [[nodiscard]] inline bool cut_range(PieceReader& in, RangeText& out) {
   out.lower_inclusive = in.accept('[');
   if (!out.lower_inclusive && !in.accept('(')) return false;

@@ -1,9 +1,15 @@
 // Types of other libraries, by the opt-in headers.
+#include <exception>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <nlohmann/json.hpp>
+
+#include <btreemapped/codec/nlohmann_json.hpp>
+#include <btreemapped/error.hpp>
 #include <btreemapped/numeric.hpp>
 
 #include "oracle.hpp"
@@ -62,6 +68,75 @@ TEST_CASE("values of other libraries' types are what the server has, whatever da
   Oracle oracle(database);
   oracle.add_all(test::optional_cpp_types);
   oracle.run(database.options_of_hurried_role());
+}
+
+TEST_CASE("what the server takes for JSON is JSON to the codecs of documents, and nothing else is", "[values]") {
+  test::Database database;
+  const std::vector<std::string> texts{"0",
+                                       "-0",
+                                       "0.0",
+                                       "-0.0e1",
+                                       "0e0",
+                                       "0.0e99999999999",
+                                       "-0e-99999999999",
+                                       "1e400",
+                                       "1E+5",
+                                       "1.",
+                                       ".5",
+                                       "01",
+                                       "+1",
+                                       "-",
+                                       "1e",
+                                       "1e+",
+                                       "NaN",
+                                       "0x1",
+                                       "Infinity",
+                                       "nul",
+                                       "True",
+                                       "true ",
+                                       "\t[]\r\n",
+                                       "\f1",
+                                       "\v1",
+                                       "\u00a01",
+                                       "\uFEFF1",
+                                       "1\uFEFF",
+                                       "\"\uFEFF\"",
+                                       "// c\n1",
+                                       "/**/1",
+                                       "'a'",
+                                       "\"\\'\"",
+                                       "\"\\/\"",
+                                       "\"\t\"",
+                                       "\"\x7f\"",
+                                       "\"\\u0000\"",
+                                       "\"\\u12\"",
+                                       "\"\\ud83d\\ude00\"",
+                                       "[1,]",
+                                       "{,}",
+                                       "{\"a\":1,}",
+                                       "{\"a\":1 2}",
+                                       "{a:1}",
+                                       "{1:1}",
+                                       "[1 2]",
+                                       "1 2",
+                                       "{\"a\":1,\"a\":2}",
+                                       "{\"\":{}}",
+                                       "",
+                                       " "};
+  for (const std::string& text : texts) {
+    CAPTURE(text);
+    bool is_json = true;
+    try {
+      database.exec("SELECT $json$" + text + "$json$::json");
+    } catch (const std::exception&) {
+      is_json = false;
+    }
+    nlohmann::json document;
+    nlohmann::ordered_json ordered;
+    const btreemapped::Errc result = btreemapped::codec<nlohmann::json>::decode(text, document);
+    CHECK((result != btreemapped::Errc::invalid_text) == is_json);
+    CHECK(btreemapped::codec<nlohmann::ordered_json>::decode(text, ordered) == result);
+  }
 }
 
 }  // namespace types_test

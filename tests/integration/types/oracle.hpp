@@ -108,7 +108,7 @@ template <class T>
   }
 }
 
-[[nodiscard]] inline std::string quoted(std::string_view text) {
+[[nodiscard]] inline std::string literal_of(std::string_view text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string(2, c) : std::string(1, c);
   return out + "'";
@@ -143,7 +143,7 @@ class Oracle {
     std::string rows;
     for (const std::string& text : literals_of(type, version_)) {
       if (is_refused<T>(type, text)) continue;
-      rows += (rows.empty() ? "(" : ", (") + std::to_string(column->texts.size()) + ", " + quoted(text) +
+      rows += (rows.empty() ? "(" : ", (") + std::to_string(column->texts.size()) + ", " + literal_of(text) +
               "::" + column->declared + ")";
       column->texts.push_back(text);
     }
@@ -263,7 +263,7 @@ class Oracle {
     std::vector<std::string> printed;
     for (std::size_t id = 0; id < column.texts.size(); ++id) {
       printed.push_back(column.printed(static_cast<std::int32_t>(id)));
-      ours += (id == 0 ? "(" : ", (") + std::to_string(id) + ", " + quoted(printed.back()) + "::" + type + ")";
+      ours += (id == 0 ? "(" : ", (") + std::to_string(id) + ", " + literal_of(printed.back()) + "::" + type + ")";
     }
     // record_send() writes the binary form of any type.
     const std::string same = by_value ? "theirs.value::" + type + " = ours.value"

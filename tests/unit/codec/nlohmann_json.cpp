@@ -101,6 +101,8 @@ TEST_CASE("numbers of JSON that are the shortest text of a double are that doubl
   CHECK(value("0.123456789012345") == 0.123456789012345);
   CHECK(value("0.0") == 0.0);
   CHECK(value("0e99999999999999999999") == 0.0);
+  CHECK(value("0.0e99999999999") == 0.0);
+  CHECK(std::signbit(value("-0.00e-99999999999")));
   CHECK(std::signbit(value("-0.0")));
 }
 
@@ -125,6 +127,18 @@ TEST_CASE("a member that occurs twice is refused", "[unit][codec]") {
   CHECK(error_of<Json>(R"({"a": {"a": {"a": 1}}, "A": 2})") == Errc::ok);
 }
 
+TEST_CASE("an object of very many members is read in the time of its length", "[unit][codec]") {
+  // A second here would be a quarter of an hour, if each member were looked for among all before.
+  std::string text = "{";
+  for (int i = 0; i < 300'000; ++i) text += (i > 0 ? ",\"" : "\"") + std::to_string(i) + "\":" + std::to_string(i);
+  const auto ordered = decode<OrderedJson>(text + "}");
+  REQUIRE(ordered.error == Errc::ok);
+  CHECK(ordered.value.size() == 300'000);
+  CHECK(ordered.value.front() == 0);
+  CHECK(ordered.value.back() == 299'999);
+  CHECK(error_of<OrderedJson>(text + ",\"7\":7}") == Errc::out_of_range);
+}
+
 TEST_CASE("text that is not JSON is refused", "[unit][codec]") {
   for (const std::string text :
        {"",          " ",           "[",   "]",     "[1,]", "{\"a\"}", "{\"a\":}", "{a:1}",    "nul",
@@ -134,6 +148,8 @@ TEST_CASE("text that is not JSON is refused", "[unit][codec]") {
     CHECK(error_of<Json>(text) == Errc::invalid_text);
   }
   CHECK(error_of<Json>({"1\0", 2}) == Errc::invalid_text);
+  CHECK(error_of<Json>("\xEF\xBB\xBF{}") == Errc::invalid_text);
+  CHECK(decode<Json>("\"\xEF\xBB\xBF\"").value == "\xEF\xBB\xBF");
 }
 
 TEST_CASE("a document that is nested too deeply is refused and not followed", "[unit][codec]") {

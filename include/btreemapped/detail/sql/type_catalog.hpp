@@ -27,8 +27,9 @@ inline constexpr std::string_view types_below = R"sql((
     SELECT g.rngtypid FROM pg_catalog.pg_range g WHERE g.rngmultitypid = t.oid) below(type))sql";
 
 /// The types of the columns of the tables in `rel`, and all that these are made of, as rows (oid, part, position, name,
-/// printed name, other type, kind, delimiter, extension, canonical, usual order), where part is 1 for the type itself, 2
-/// for a label, 3 for an attribute. An array is known by what prints it: int2vector has elements, too, and another text.
+/// printed name, other type, kind, delimiter, extension, canonical, usual order), where part is 1 for the type itself,
+/// 2 for a label, 3 for an attribute. An array is known by what prints it: int2vector has elements, too, and another
+/// text.
 [[nodiscard]] inline std::string type_query(const std::string& table_expressions) {
   return table_expressions + R"sql(,
 part(type) AS (
