@@ -117,6 +117,17 @@ free_port() { # below the ports that systems hand out by themselves
   done
 }
 
+# A locale beside C, in which money, numbers and days look another way; few machines have one. Its sources come with the
+# package that Debian's server depends on.
+compile_locale() {
+  in_folder localedef --no-archive --inputfile=de_DE --charmap=UTF-8 "$folder/locale/de_DE.UTF-8" \
+    >"$state/locale.log" 2>&1 || {
+    cat "$state/locale.log" >&2
+    remove
+    fail "localedef cannot make the locale de_DE: install the package locales"
+  }
+}
+
 create() {
   local setting
   [ -x "$jail$bin/initdb" ] || fail "no initdb in $jail$bin"
@@ -130,7 +141,8 @@ create() {
   fi
   echo "$folder" >"$state/folder"
   echo "$bin" >"$state/bindir"
-  as_server mkdir "$folder/socket"
+  as_server mkdir "$folder/socket" "$folder/locale"
+  compile_locale
   in_folder "$bin/initdb" --pgdata="$folder/data" --username=postgres --auth=trust --encoding=UTF8 \
     --locale=C --no-sync >"$state/initdb.log" 2>&1 || {
     cat "$state/initdb.log" >&2
@@ -171,7 +183,7 @@ start() {
   fi
   for attempt in $(seq "$attempts"); do
     [ "$attempts" -eq 1 ] || port=$(free_port)
-    if in_folder "$bin/pg_ctl" start --pgdata="$folder/data" --log="$folder/log" --wait --timeout=60 \
+    if in_folder env LOCPATH="$folder/locale:/usr/lib/locale" "$bin/pg_ctl" start --pgdata="$folder/data" --log="$folder/log" --wait --timeout=60 \
       --silent --options="-p $port" </dev/null >/dev/null 2>&1; then
       echo "$port" >"$state/port"
       print_dsn | tee "$state/dsn"
@@ -199,7 +211,7 @@ remove() {
       *) fail "$state/folder does not name a folder of ours" ;;
     esac
   fi
-  for file in folder port dsn bindir root initdb.log; do rm -f "$state/$file"; done
+  for file in folder port dsn bindir root initdb.log locale.log; do rm -f "$state/$file"; done
   rmdir "$state" 2>/dev/null || true
   folder=
   port=

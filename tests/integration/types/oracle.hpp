@@ -315,13 +315,9 @@ struct UnfriendlyDatabase : test::Database {
           "search_path = 'nowhere'", "quote_all_identifiers = on", "default_transaction_read_only = on",
           "xmlbinary = 'hex'", "xmloption = 'document'"})
       exec("ALTER DATABASE " + name() + " SET " + setting);
-    // Whatever locale the machine has beside C.
-    const auto locales = rows(
-        "SELECT collcollate FROM pg_catalog.pg_collation WHERE collprovider = 'c' AND collcollate NOT IN ('C', 'POSIX')"
-        " AND collencoding IN (-1, 6) ORDER BY collcollate LIKE 'C.%', collcollate DESC LIMIT 1");
-    if (!locales.empty())
-      for (const std::string setting : {"lc_monetary", "lc_numeric", "lc_time"})
-        exec("ALTER DATABASE " + name() + " SET " + setting + " = '" + *locales[0][0] + "'");
+    // postgres.sh has made this locale for the server.
+    for (const std::string setting : {"lc_monetary", "lc_numeric", "lc_time"})
+      exec("ALTER DATABASE " + name() + " SET " + setting + " = 'de_DE.UTF-8'");
   }
 
   /// Options of a role that may not take longer than a second for anything.
