@@ -144,6 +144,10 @@ inline constexpr bool is_view_v =
 template <class T>
 inline constexpr bool is_view_v<std::optional<T>> = is_view_v<T>;
 
+/// There is a codec, fit or not.
+template <class T>
+concept names_decode = requires { &codec<T>::decode; };
+
 template <class Struct>
 consteval bool check_nested_fields();
 
@@ -155,8 +159,12 @@ consteval bool check_field() {
   using T = value_type_t<Field>;
   static_assert(!std::is_enum_v<T> || field<Field>,
                 "btreemapped: an enum's labels are not listed; specialise btreemapped::enum_labels<T> for it");
-  if constexpr (!is_view_v<Field> && !field<Field> && plain_struct<T>) check_nested_fields<T>();
-  static_assert(is_view_v<Field> || std::is_enum_v<T> || field<Field>,
+  static_assert(
+      field<Field> || !names_decode<T>,
+      "btreemapped: decode of a field's codec is not `static Errc decode(std::string_view text, T& out)`, where "
+      "T is the codec's own type (in it `Money` means the library's Money; if you mean yours, write ::Money)");
+  if constexpr (!is_view_v<Field> && !field<Field> && !names_decode<T> && plain_struct<T>) check_nested_fields<T>();
+  static_assert(is_view_v<Field> || std::is_enum_v<T> || field<Field> || names_decode<T>,
                 "btreemapped: a field's type has no codec; specialise btreemapped::codec<T> for it");
   return true;
 }

@@ -1,5 +1,5 @@
 // What went wrong must be said, and true could mean either.
-// expect: btreemapped: a field.s type has no codec
+// expect: btreemapped: decode of a field.s codec is not
 #include <cstddef>
 #include <string_view>
 

@@ -75,6 +75,16 @@ struct Row {
 
 using namespace families_test;
 
+/// Has a name that the library has, too.
+struct Money {
+  int cents = 0;
+};
+
+template <>
+struct btreemapped::codec<Money> {
+  static Errc decode(std::string_view text, ::Money& out) { return codec<int>::decode(text, out.cents); }
+};
+
 namespace btreemapped {
 
 template <Printed T>
@@ -136,6 +146,10 @@ TEST_CASE("a user's codec for enums of a concept goes before the one for listed 
 
 TEST_CASE("a user's codec for vectors of a concept goes before the one for arrays", "[unit][codec]") {
   CHECK(decode<std::vector<Letter>>("no", builtin(25)).value == std::vector<Letter>{{'n'}, {'o'}});
+}
+
+TEST_CASE("a user's type may have the name of one of the library's", "[unit][codec]") {
+  CHECK(decode<::Money>("12", builtin(23)).value.cents == 12);
 }
 
 TEST_CASE("a row may be made of a user's families, and keyed by them", "[unit][codec]") {
