@@ -1,0 +1,165 @@
+// What comes and goes between two looks at the catalog, here within one transaction: the changes that the stream has
+// shown or hidden meanwhile are there to stay, so the table must be copied afresh.
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <btreemapped.hpp>
+
+#include "support/database.hpp"
+#include "support/eventually.hpp"
+#include "support/following.hpp"
+
+namespace between_looks_test {
+
+struct Item {
+  std::int32_t id;
+  std::optional<std::string> note;
+
+  friend bool operator==(const Item&, const Item&) = default;
+};
+
+constexpr std::chrono::milliseconds soon{20};
+constexpr std::chrono::seconds long_enough{10};
+
+const std::string partitioned =
+    "CREATE TABLE items (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
+    "CREATE TABLE low PARTITION OF items FOR VALUES FROM (0) TO (100);"
+    "INSERT INTO items SELECT id, 'old' FROM generate_series(1, 20) id;"
+    "CREATE PUBLICATION pub FOR TABLE items WITH (publish_via_partition_root = true);";
+const std::string plain =
+    "CREATE TABLE items (id int PRIMARY KEY, note text);"
+    "INSERT INTO items SELECT id, 'old' FROM generate_series(1, 20) id;";
+
+/// The replica is what `query` gives, soon after one transaction of these statements.
+void must_follow(const std::string& definition, const std::string& transaction,
+                 const std::string& query = "SELECT id, note FROM items ORDER BY id") {
+  test::Database database;
+  test::Following<Item, 1> follower(database, definition, "items", soon);
+  database.exec("BEGIN; " + transaction + "; COMMIT");
+  database.catch_up(*follower.replicator);
+  std::vector<Item> expected;
+  for (const test::SqlRow& row : database.rows(query)) expected.push_back({std::stoi(*row[0]), row[1]});
+  CHECK(test::eventually([&] { return follower.rows() == expected; }, long_enough));
+}
+
+TEST_CASE("the rows of a partition that was there for a moment and was dropped are gone", "[G4]") {
+  must_follow(
+      partitioned,
+      "CREATE TABLE high PARTITION OF items FOR VALUES FROM (100) TO (200); INSERT INTO items VALUES (150, 'x');"
+      "DROP TABLE high");
+}
+
+TEST_CASE("the rows of a partition that was there for a moment and was detached are gone", "[G4]") {
+  must_follow(
+      partitioned,
+      "CREATE TABLE high PARTITION OF items FOR VALUES FROM (100) TO (200); INSERT INTO items VALUES (150, 'x');"
+      "ALTER TABLE items DETACH PARTITION high");
+}
+
+TEST_CASE("rows that moved to a table that was a partition for a moment are gone", "[G4]") {
+  must_follow(partitioned + "CREATE TABLE high (id int PRIMARY KEY, note text);",
+              "ALTER TABLE items ATTACH PARTITION high FOR VALUES FROM (100) TO (200);"
+              "UPDATE items SET id = id + 150 WHERE id < 5; ALTER TABLE items DETACH PARTITION high");
+}
+
+TEST_CASE("what was written while a table was unlogged for a moment is noticed", "[G4]") {
+  must_follow(plain + "CREATE PUBLICATION pub FOR ALL TABLES",
+              "ALTER TABLE items SET UNLOGGED; UPDATE items SET note = 'new' WHERE id < 5;"
+              "INSERT INTO items VALUES (150, 'x'); ALTER TABLE items SET LOGGED");
+}
+
+TEST_CASE("rows that a row filter did not hold back for a moment are gone", "[G4][publications]") {
+  must_follow(plain + "CREATE PUBLICATION pub FOR TABLE items WHERE (id < 10)",
+              "ALTER PUBLICATION pub ADD TABLES IN SCHEMA public; INSERT INTO items VALUES (150, 'x');"
+              "ALTER PUBLICATION pub DROP TABLES IN SCHEMA public",
+              "SELECT id, note FROM items WHERE id < 10 ORDER BY id");
+}
+
+TEST_CASE("what a partition's table took over for a moment is noticed", "[G4][publications]") {
+  must_follow(
+      "CREATE TABLE root (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
+      "CREATE TABLE items PARTITION OF root FOR VALUES FROM (0) TO (1000);"
+      "INSERT INTO items SELECT id, 'old' FROM generate_series(1, 20) id;"
+      "CREATE PUBLICATION pub FOR TABLE items WITH (publish_via_partition_root = true);",
+      "ALTER PUBLICATION pub ADD TABLE root; UPDATE items SET note = 'new' WHERE id < 5;"
+      "INSERT INTO items VALUES (150, 'x'); ALTER PUBLICATION pub DROP TABLE root");
+}
+
+TEST_CASE("what a table above a partition's table took over for a moment is noticed", "[G4][publications]") {
+  must_follow(
+      "CREATE TABLE top (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
+      "CREATE TABLE root (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
+      "CREATE TABLE items PARTITION OF root FOR VALUES FROM (0) TO (1000);"
+      "INSERT INTO items SELECT id, 'old' FROM generate_series(1, 20) id;"
+      "CREATE PUBLICATION pub FOR TABLE items, top WITH (publish_via_partition_root = true);",
+      "ALTER TABLE top ATTACH PARTITION root FOR VALUES FROM (0) TO (2000);"
+      "UPDATE items SET note = 'new' WHERE id < 5; INSERT INTO items VALUES (150, 'x');"
+      "ALTER TABLE top DETACH PARTITION root");
+}
+
+struct Point {
+  std::optional<std::int32_t> x;
+};
+
+struct Place {
+  std::int32_t id;
+  std::optional<Point> at;
+};
+
+const std::string places =
+    "CREATE TYPE point2 AS (x int, y int);"
+    "CREATE TABLE items (id int PRIMARY KEY, at point2); INSERT INTO items VALUES (1, '(1,2)');"
+    "CREATE PUBLICATION pub FOR TABLE items;";
+
+/// README: an attribute of a composite type comes or goes: copied afresh.
+void must_be_copied_afresh(const std::string& change, const std::string& row) {
+  test::Database database;
+  test::Following<Place, 1> follower(database, places, "items", std::chrono::milliseconds{500});
+  database.exec(change);
+  database.exec("INSERT INTO items VALUES (2, '" + row + "')");
+  CHECK(test::eventually([&] { return follower.replica->contains(2); }, long_enough));
+  CHECK(follower.replica->state() == btreemapped::TableState::live);
+  CHECK(follower.log.count(btreemapped::EventKind::table_failed) == 0);
+}
+
+TEST_CASE(
+    "a row with a new attribute of its composite type that comes before the next look at the catalog fails nothing",
+    "[G4]") {
+  must_be_copied_afresh("ALTER TYPE point2 ADD ATTRIBUTE z int", "(3,4,5)");
+}
+
+TEST_CASE("a row without a dropped attribute of its composite type that comes before the next look fails nothing",
+          "[G4]") {
+  must_be_copied_afresh("ALTER TYPE point2 DROP ATTRIBUTE y", "(3)");
+}
+
+struct Numbers {
+  std::int32_t id;
+  std::vector<std::int32_t> list;
+};
+
+TEST_CASE("a table that was altered several times and then fails is tried again after half a minute, too", "[G4]") {
+  test::Database database;
+  test::Following<Numbers, 1> follower(
+      database,
+      "CREATE TABLE items (id int PRIMARY KEY, list int[] NOT NULL); INSERT INTO items VALUES (1, '{1}');"
+      "CREATE PUBLICATION pub FOR TABLE items",
+      "items", soon);
+  for (std::size_t altered = 1; altered <= 6; ++altered) {
+    database.exec("ALTER TABLE items ALTER list TYPE int[] USING list || 1");
+    static_cast<void>(follower.log.wait_for(btreemapped::EventKind::table_healed, altered));
+  }
+  database.exec("UPDATE items SET list = '[0:1]={1,2}'");
+  static_cast<void>(follower.log.wait_for(btreemapped::EventKind::table_failed));
+  database.exec("UPDATE items SET list = '{1,2}'");
+  CHECK(test::eventually([&] { return follower.replica->state() == btreemapped::TableState::live; },
+                         std::chrono::seconds{45}));
+}
+
+}  // namespace between_looks_test
