@@ -101,6 +101,14 @@ TEST_CASE("the SQL for a missing or unfit publication of a partitioned table men
   must_mend_itself(items + publish_it + " (id) WITH (publish_via_partition_root = true)");
 }
 
+TEST_CASE("the SQL for a partitioned table of which only a partition is published mends it", "[preflight]") {
+  const std::string items = "CREATE TABLE items " + item_columns +
+                            " PARTITION BY RANGE (id); CREATE TABLE low PARTITION OF items FOR VALUES FROM (0) TO (10);"
+                            "CREATE PUBLICATION pub FOR TABLE low";
+  must_mend_itself(items);
+  must_mend_itself(items + " WITH (publish_via_partition_root = true)");
+}
+
 TEST_CASE("the SQL for a key that does not tell rows apart mends it", "[preflight]") {
   must_mend_itself("CREATE TABLE items (id int, name text NOT NULL)" + publish_it);
   must_mend_itself("CREATE TABLE items (id int UNIQUE, name text NOT NULL)" + publish_it, "items", 2);
