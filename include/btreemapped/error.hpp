@@ -26,6 +26,7 @@ enum class Errc : std::uint8_t {
   unexpected_null,   ///< NULL for a field that is not std::optional
   value_not_sent,    ///< an unchanged TOAST value that is neither in the stream nor held
   column_count,      ///< a row with another number of columns than its relation
+  attribute_count,   ///< a composite value with another number of attributes than its type had
   missing_key,       ///< an old image that does not carry the key columns
   row_not_held,      ///< an update or delete of a row that the replica does not hold
   duplicate_key,     ///< two rows with one key at the end of a transaction or of a copy
@@ -45,6 +46,7 @@ enum class Errc : std::uint8_t {
     case Errc::invalid_encoding: return "the text is not UTF-8";
     case Errc::unexpected_null: return "NULL for a field that is not std::optional";
     case Errc::value_not_sent: return "an unchanged TOAST value is neither in the stream nor held";
+    case Errc::attribute_count: return "the composite value has more or fewer attributes than its type had";
     case Errc::column_count: return "the row has another number of columns than its relation";
     case Errc::missing_key: return "the old row does not carry the key columns";
     case Errc::row_not_held: return "an update or delete of a row that is not held";

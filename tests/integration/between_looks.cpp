@@ -27,11 +27,6 @@ struct Item {
 constexpr std::chrono::milliseconds soon{20};
 constexpr std::chrono::seconds long_enough{10};
 
-const std::string partitioned =
-    "CREATE TABLE items (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
-    "CREATE TABLE low PARTITION OF items FOR VALUES FROM (0) TO (100);"
-    "INSERT INTO items SELECT id, 'old' FROM generate_series(1, 20) id;"
-    "CREATE PUBLICATION pub FOR TABLE items WITH (publish_via_partition_root = true);";
 const std::string plain =
     "CREATE TABLE items (id int PRIMARY KEY, note text);"
     "INSERT INTO items SELECT id, 'old' FROM generate_series(1, 20) id;";
@@ -48,59 +43,10 @@ void must_follow(const std::string& definition, const std::string& transaction,
   CHECK(test::eventually([&] { return follower.rows() == expected; }, long_enough));
 }
 
-TEST_CASE("the rows of a partition that was there for a moment and was dropped are gone", "[G4]") {
-  must_follow(
-      partitioned,
-      "CREATE TABLE high PARTITION OF items FOR VALUES FROM (100) TO (200); INSERT INTO items VALUES (150, 'x');"
-      "DROP TABLE high");
-}
-
-TEST_CASE("the rows of a partition that was there for a moment and was detached are gone", "[G4]") {
-  must_follow(
-      partitioned,
-      "CREATE TABLE high PARTITION OF items FOR VALUES FROM (100) TO (200); INSERT INTO items VALUES (150, 'x');"
-      "ALTER TABLE items DETACH PARTITION high");
-}
-
-TEST_CASE("rows that moved to a table that was a partition for a moment are gone", "[G4]") {
-  must_follow(partitioned + "CREATE TABLE high (id int PRIMARY KEY, note text);",
-              "ALTER TABLE items ATTACH PARTITION high FOR VALUES FROM (100) TO (200);"
-              "UPDATE items SET id = id + 150 WHERE id < 5; ALTER TABLE items DETACH PARTITION high");
-}
-
 TEST_CASE("what was written while a table was unlogged for a moment is noticed", "[G4]") {
   must_follow(plain + "CREATE PUBLICATION pub FOR ALL TABLES",
               "ALTER TABLE items SET UNLOGGED; UPDATE items SET note = 'new' WHERE id < 5;"
               "INSERT INTO items VALUES (150, 'x'); ALTER TABLE items SET LOGGED");
-}
-
-TEST_CASE("rows that a row filter did not hold back for a moment are gone", "[G4][publications]") {
-  must_follow(plain + "CREATE PUBLICATION pub FOR TABLE items WHERE (id < 10)",
-              "ALTER PUBLICATION pub ADD TABLES IN SCHEMA public; INSERT INTO items VALUES (150, 'x');"
-              "ALTER PUBLICATION pub DROP TABLES IN SCHEMA public",
-              "SELECT id, note FROM items WHERE id < 10 ORDER BY id");
-}
-
-TEST_CASE("what a partition's table took over for a moment is noticed", "[G4][publications]") {
-  must_follow(
-      "CREATE TABLE root (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
-      "CREATE TABLE items PARTITION OF root FOR VALUES FROM (0) TO (1000);"
-      "INSERT INTO items SELECT id, 'old' FROM generate_series(1, 20) id;"
-      "CREATE PUBLICATION pub FOR TABLE items WITH (publish_via_partition_root = true);",
-      "ALTER PUBLICATION pub ADD TABLE root; UPDATE items SET note = 'new' WHERE id < 5;"
-      "INSERT INTO items VALUES (150, 'x'); ALTER PUBLICATION pub DROP TABLE root");
-}
-
-TEST_CASE("what a table above a partition's table took over for a moment is noticed", "[G4][publications]") {
-  must_follow(
-      "CREATE TABLE top (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
-      "CREATE TABLE root (id int PRIMARY KEY, note text) PARTITION BY RANGE (id);"
-      "CREATE TABLE items PARTITION OF root FOR VALUES FROM (0) TO (1000);"
-      "INSERT INTO items SELECT id, 'old' FROM generate_series(1, 20) id;"
-      "CREATE PUBLICATION pub FOR TABLE items, top WITH (publish_via_partition_root = true);",
-      "ALTER TABLE top ATTACH PARTITION root FOR VALUES FROM (0) TO (2000);"
-      "UPDATE items SET note = 'new' WHERE id < 5; INSERT INTO items VALUES (150, 'x');"
-      "ALTER TABLE top DETACH PARTITION root");
 }
 
 struct Point {

@@ -82,10 +82,11 @@ template <std::size_t Count>
   std::size_t done = 0;
   for (std::size_t place = 0; place < attribute_count; ++place) {
     wire::Cell cell;
-    if (place > 0 && !in.accept(',')) return Errc::invalid_text;
+    if (place > 0 && !in.accept(',')) return in.accept(')') ? Errc::attribute_count : Errc::invalid_text;
     if (!in.value_or_nothing(composite_specials, cell)) return Errc::invalid_text;
     for (; done < Count && places[by_place[done]] == place; ++done) cells[by_place[done]] = cell;
   }
+  if (in.accept(',')) return Errc::attribute_count;
   return in.accept(')') && in.at_end() ? Errc::ok : Errc::invalid_text;
 }
 

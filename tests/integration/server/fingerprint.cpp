@@ -238,6 +238,25 @@ TEST_CASE("the loss of what makes the key unique changes the fingerprint, that o
   CHECK_FALSE(changes("ALTER TABLE public.t DROP CONSTRAINT u"));
 }
 
+TEST_CASE("a table that was unlogged for a while can be told from one that was rewritten for another reason") {
+  ServerDatabase db;
+  db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text, other int); CREATE PUBLICATION pub FOR ALL TABLES");
+  test::sql::Session session(db.dsn(), std::make_shared<Interrupt>());
+  const auto looks_unlogged_after = [&](const std::string& statements) {
+    const TableName names[] = {{"public", "t"}};
+    const std::string publications[] = {"pub"};
+    const std::string before = read_fingerprints(session, names, publications).at(0);
+    db.exec(statements);
+    return test::sql::was_unlogged(before, read_fingerprints(session, names, publications).at(0));
+  };
+  CHECK(looks_unlogged_after("ALTER TABLE public.t SET UNLOGGED; ALTER TABLE public.t SET LOGGED"));
+  CHECK_FALSE(looks_unlogged_after("VACUUM FULL public.t"));
+  CHECK_FALSE(looks_unlogged_after("CLUSTER public.t USING t_pkey"));
+  CHECK_FALSE(looks_unlogged_after("TRUNCATE public.t"));
+  CHECK_FALSE(looks_unlogged_after("ALTER TABLE public.t ALTER other TYPE bigint"));
+  CHECK_FALSE(looks_unlogged_after("ALTER TABLE public.t ADD random float DEFAULT random()"));
+}
+
 TEST_CASE("what a row filter reads is part of the fingerprint, though nobody mapped it") {
   Watched watched(
       "CREATE TABLE public.t (id int PRIMARY KEY, v text, w int, a int, b int, c int GENERATED ALWAYS AS (a + b) "

@@ -168,3 +168,10 @@ TEST_CASE("a table that is altered whenever its copy is to begin is tried every 
   timer.schedule(now, Cause::altered);
   CHECK(timer.due() - now >= 1s);
 }
+
+TEST_CASE("a table that was altered often is not copied later when it fails for another reason", "[heal_timer]") {
+  HealTimer timer;
+  fail_again_and_again(timer, morning, Cause::altered, 9, [](Duration) {});
+  timer.schedule(morning + 1min, Cause::value);
+  CHECK(timer.due() == morning + 1min + 30s);
+}

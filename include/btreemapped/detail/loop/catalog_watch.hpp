@@ -49,7 +49,8 @@ inline bool is_unaltered(const Followed& followed, const std::string& fingerprin
   const std::vector<std::string> columns = columns_of(*followed.table);
   const std::vector<std::string> key = key_columns_of(*followed.table);
   return sql::fingerprint_of(followed.shape->fingerprint, columns, key) ==
-         sql::fingerprint_of(fingerprint, columns, key);
+             sql::fingerprint_of(fingerprint, columns, key) &&
+         !sql::was_unlogged(followed.shape->fingerprint, fingerprint);
 }
 
 /// The same, whatever has become of the files that its rows are in.

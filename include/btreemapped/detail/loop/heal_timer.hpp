@@ -23,10 +23,14 @@ class HealTimer {
   };
 
   void schedule(Time now, Cause cause) {
-    if (!tried_ && now - last_copy_ > (cause == Cause::altered ? short_quiet : quiet)) factor_ = 1;
+    int& factor = cause == Cause::altered ? factor_of_altered_ : factor_;
+    if (!tried_ && now - last_copy_ > (cause == Cause::altered ? short_quiet : quiet)) factor = 1;
     const Clock::duration first = cause == Cause::value ? Clock::duration{first_long_wait} : first_wait;
     const Clock::duration most = cause == Cause::altered ? Clock::duration{longest_short_wait} : longest_wait;
-    due_ = std::min(due_, now + std::min<Clock::duration>(factor_ * first, most));
+    const Time due = now + std::min<Clock::duration>(factor * first, most);
+    if (due >= due_) return;
+    due_ = due;
+    cause_ = cause;
   }
 
   /// Time::max() while nothing is to be healed.
@@ -34,7 +38,8 @@ class HealTimer {
 
   void begin_attempt() {
     due_ = Time::max();
-    factor_ = std::min(2 * factor_, 1024);
+    int& factor = cause_ == Cause::altered ? factor_of_altered_ : factor_;
+    factor = std::min(2 * factor, 1024);
     tried_ = true;
   }
 
@@ -55,8 +60,11 @@ class HealTimer {
 
   Time due_ = Time::max();
   Time last_copy_{};
-  bool tried_ = false;  // since then, and in vain
+  bool tried_ = false;               // since then, and in vain
+  Cause cause_ = Cause::divergence;  // of what is due
+  // A table that is altered often is none that fails often.
   int factor_ = 1;
+  int factor_of_altered_ = 1;
 };
 
 }  // namespace detail

@@ -122,7 +122,8 @@ class TableJudge {
                 ", the partitioned table that it belongs to",
             "replicate that table instead");
     } else if (shape_.kind == 'p' && shape_.published_by_leaves) {
-      error({}, "its rows are published under the names of its partitions", via_root);
+      const std::string add = facts_.leaf_publication_has_root ? "" : publication + " ADD TABLE " + table_ + "; ";
+      error({}, "its rows are published under the names of its partitions", add + via_root);
     } else {
       error({}, "publication " + names + " does not publish it",
             publication + " ADD TABLE " + std::string{only()} + table_ + ";" +

@@ -113,8 +113,20 @@ JOIN listed x ON x.oid = l.oid AND x.pubviaroot
 JOIN pg_catalog.pg_class c ON c.oid = l.oid
 JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
 UNION ALL
-SELECT DISTINCT t.n, 'b', x.pubname, NULL, NULL, r.nspname, r.relname, 0
-FROM tree t JOIN rel r ON r.n = t.n AND r.oid <> t.oid JOIN listed x ON x.oid = t.oid
+SELECT DISTINCT t.n, 'b', x.pubname,
+  -- or is it only partitions that have been added to it?
+  CASE WHEN p.puballtables OR EXISTS (
+      SELECT FROM line l
+      JOIN pg_catalog.pg_class c ON c.oid = l.oid
+      WHERE l.n = r.n AND (
+        EXISTS (SELECT FROM pg_catalog.pg_publication_rel m WHERE m.prpubid = p.oid AND m.prrelid = c.oid)
+        OR EXISTS (SELECT FROM pg_catalog.pg_publication_namespace m
+          WHERE m.pnpubid = p.oid AND m.pnnspid = c.relnamespace)))
+    THEN 'as a whole' END, NULL, r.nspname, r.relname, 0
+FROM tree t
+JOIN rel r ON r.n = t.n AND r.oid <> t.oid
+JOIN listed x ON x.oid = t.oid
+JOIN pg_catalog.pg_publication p ON p.pubname = x.pubname
 ORDER BY 1, 2, height, 3)sql";
 
     types = type_query(start);
@@ -176,6 +188,7 @@ inline void add_publication(TableFacts& facts, const Rows& rows, std::size_t row
     case 'b':
       shape.published_by_leaves = true;
       facts.leaf_publication = rows.text(row, 2);
+      facts.leaf_publication_has_root = !rows.is_null(row, 3);
       return;
     default: break;
   }

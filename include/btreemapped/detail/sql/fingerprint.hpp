@@ -37,7 +37,8 @@ namespace sql {
 [[nodiscard]] inline std::string table_expressions(std::span<const TableName> tables) {
   return "WITH RECURSIVE " + wanted_tables(tables) + R"sql(,
 rel AS (
-  SELECT w.n, c.oid, c.relname, s.nspname, c.relnamespace, c.relkind, c.relpersistence, c.relreplident
+  SELECT w.n, c.oid, c.relname, s.nspname, c.relnamespace, c.relkind, c.relpersistence, c.relreplident,
+    c.reltoastrelid
   FROM wanted w
   JOIN pg_catalog.pg_namespace s ON s.nspname = w.schema_name
   JOIN pg_catalog.pg_class c ON c.relnamespace = s.oid AND c.relname = w.table_name),
@@ -151,6 +152,8 @@ SELECT r.n, 'p', p.pubname,
 FROM rel r JOIN pg_catalog.pg_publication p ON p.pubname IN ()sql" +
          literal_list(publications) + R"sql()
 UNION ALL
+SELECT r.n, 'f', '', r.reltoastrelid::text FROM rel r
+UNION ALL
 SELECT r.n, 'u', a.attname, ROW(i.indimmediate, i.indnkeyatts, c.relname)::text
 FROM rel r
 JOIN pg_catalog.pg_index i ON i.indrelid = r.oid AND i.indisunique AND i.indisvalid
@@ -221,7 +224,9 @@ void for_each_line(std::string_view fingerprint, Function&& f) {
   std::string out;
   for_each_line(fingerprint, [&](const FingerprintLine& line) {
     const auto is_named = [&](const std::string& column) { return on_one_line(column) == line.name; };
-    if (line.part == 'u' || (line.part == 'c' && std::none_of(columns.begin(), columns.end(), is_named))) return;
+    if (line.part == 'u' || line.part == 'f' ||
+        (line.part == 'c' && std::none_of(columns.begin(), columns.end(), is_named)))
+      return;
     out += line.part;
     out += line.name;
     out += '\t';
@@ -244,6 +249,19 @@ void for_each_line(std::string_view fingerprint, Function&& f) {
     line = *line == 's' ? out.erase(line, next) : next;
   }
   return out;
+}
+
+/// Was the table rewritten by an ALTER that no column explains? Then it was UNLOGGED for a while, and what was written
+/// meanwhile was not sent. An ALTER that rewrites a table gives it another TOAST table, VACUUM FULL does not.
+[[nodiscard]] inline bool was_unlogged(std::string_view before, std::string_view after) {
+  const auto parts = [](std::string_view fingerprint, char part) {
+    std::string out;
+    for_each_line(fingerprint, [&](const FingerprintLine& line) {
+      if (line.part == part) out.append(line.name).append("\t").append(line.what).append("\n");
+    });
+    return out;
+  };
+  return parts(before, 'f') != parts(after, 'f') && parts(before, 'c') == parts(after, 'c');
 }
 
 /// A query for the tables (n) whose rows are no longer where the snapshot's rows are: truncated or rewritten since,

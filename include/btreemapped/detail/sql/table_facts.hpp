@@ -21,6 +21,7 @@ struct PublishedBy {
 struct TableFacts {
   TableShape shape{};                        ///< its oid is 0 if there is no such table
   std::vector<PublishedBy> publications{};   ///< those of the named ones that publish it under its own name
+  bool leaf_publication_has_root = false;    ///< not only partitions were added to it
   std::string leaf_publication{};            ///< of the named ones the one that publishes its partitions by their names
   std::optional<TableName> published_as{};   ///< the partitioned table under whose name its rows are published instead
   bool column_lists_differ = false;          ///< from publication to publication, which the server refuses
