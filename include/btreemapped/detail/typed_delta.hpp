@@ -210,7 +210,7 @@ class TypedDelta final : public Delta {
       held.staged = entry.shows_base() ? nullptr : &entry.rows.front();
       return {};
     }
-    // Columns that nobody mapped tell them apart. Whole rows that are equal in the mapped ones may stand for each other.
+    // Columns that nobody mapped tell them apart. Whole rows that are equal in the others may stand for each other.
     if (!names_whole_row && !map.holds_identity) return {Errc::row_not_held};
     Row wanted{};
     std::bitset<fields> compared;

@@ -85,8 +85,8 @@ class TableResync {
     return phase_ >= Phase::replaying && !log_->empty() ? Time::min() : ask_for_blockers_at_;
   }
 
-  /// Does a slice of what is to be done, until `until`. `at_boundary`: no transaction is half received, and all before `applied` is
-  /// visible in the other tables.
+  /// Does a slice of what is to be done, until `until`. `at_boundary`: no transaction is half received, and all before
+  /// `applied` is visible in the other tables.
   /// Throws: SchemaError when only a copy of all tables will do.
   void work(Time now, Time until, bool at_boundary, Lsn applied) {
     applied_ = applied;
