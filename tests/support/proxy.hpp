@@ -78,7 +78,7 @@ class Listener {
 };
 
 /// Relays connections to the server, and lets a test stop the flow where it wants: before a certain statement, of all
-/// connections without a word, or by closing them.
+/// connections without a word, or by closing them. It counts statements, and damages what is said.
 class Proxy {
  public:
   explicit Proxy(const std::string& dsn)
@@ -113,6 +113,27 @@ class Proxy {
     std::unique_lock lock(mutex_);
     if (!held_.wait_for(lock, patience, [&] { return holding_; }))
       throw std::runtime_error("nobody sent " + hold_text_);
+  }
+
+  /// From now on counts the statements with this text, for sent().
+  void count(std::string text) {
+    change([&] {
+      count_text_ = std::move(text);
+      count_ = 0;
+    });
+  }
+  [[nodiscard]] int sent() {
+    const std::lock_guard lock(mutex_);
+    return count_;
+  }
+
+  /// The first time that the server sends this, something else of the same length arrives.
+  void damage(std::string what, std::string into) {
+    if (what.empty() || what.size() != into.size()) throw std::invalid_argument("damage keeps the length");
+    change([&] {
+      damaged_text_ = std::move(what);
+      damaged_into_ = std::move(into);
+    });
   }
 
   /// What was held goes on, and nothing will be held any more.
@@ -211,12 +232,14 @@ class Proxy {
   void serve(Link& link, short client, short server) {
     if ((client & POLLIN) != 0) {
       pass(link, link.client.get(), link.to_server);
+      count_text(link);
       look_for_text(link);
     } else if ((client & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
       link.closed = true;  // nobody is there any more
     }
     if ((server & POLLIN) != 0) {
       pass(link, link.server.get(), link.to_client);
+      do_damage(link);
       count_answer(link);
     } else if ((server & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
       link.ending = true;
@@ -245,6 +268,22 @@ class Proxy {
       return;
     link.until_held = hold_bytes_;
     if (hold_bytes_ == 0) keep(link);
+  }
+
+  void count_text(const Link& link) {
+    const std::lock_guard lock(mutex_);
+    if (count_text_.empty()) return;
+    for (auto at = link.to_server.find(count_text_); at != std::string::npos;
+         at = link.to_server.find(count_text_, at + 1))
+      ++count_;
+  }
+
+  void do_damage(Link& link) {
+    const std::lock_guard lock(mutex_);
+    const auto place = damaged_text_.empty() ? std::string::npos : link.to_client.find(damaged_text_);
+    if (place == std::string::npos) return;
+    link.to_client.replace(place, damaged_text_.size(), damaged_into_);
+    damaged_text_.clear();
   }
 
   void count_answer(Link& link) {
@@ -310,6 +349,10 @@ class Proxy {
   int hold_after_ = 0;
   std::size_t hold_bytes_ = 0;
   bool holding_ = false;
+  std::string count_text_{};
+  int count_ = 0;
+  std::string damaged_text_{};
+  std::string damaged_into_{};
   bool frozen_ = false;
   bool cut_ = false;
   bool ending_ = false;
