@@ -101,6 +101,22 @@ TEST_CASE("partitions that come, go and are truncated, which the stream does not
       "'in a new partition')");
 }
 
+TEST_CASE("a partition that is rewritten by itself makes its table be copied afresh", "[G4]") {
+  test::Database database;
+  test::Following<Document, 2> following(
+      database,
+      "CREATE TABLE documents (region int, id int, body text NOT NULL, PRIMARY KEY (region, id)) PARTITION BY RANGE "
+      "(region); CREATE TABLE low PARTITION OF documents FOR VALUES FROM (0) TO (10);"
+      "INSERT INTO documents VALUES (1, 1, 'a'), (2, 2, 'b'); DELETE FROM documents WHERE id = 1;"
+      "CREATE PUBLICATION pub FOR TABLE documents WITH (publish_via_partition_root = true)",
+      "documents", std::chrono::milliseconds{20});
+  database.exec("VACUUM FULL low");
+  static_cast<void>(following.log.wait_for(btreemapped::EventKind::table_healed));
+  CHECK(following.rows() == std::vector<Document>{{2, 2, "b"}});
+  CHECK(following.log.count(btreemapped::EventKind::table_failed) == 0);
+  CHECK(following.replicator->status().reconnects == 0);
+}
+
 TEST_CASE("a partition that is published under its own name is followed alone", "[G2]") {
   test::Database database;
   database.exec(

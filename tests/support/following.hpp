@@ -42,7 +42,9 @@ struct Following {
     database.catch_up(*replicator);
     CHECK(replica->state() == btreemapped::TableState::live);
     CHECK(replicator->status().reconnects == 0);
-    CHECK(log.count(btreemapped::EventKind::table_failed) == 0);
+    for (const btreemapped::EventKind kind : {btreemapped::EventKind::table_failed, btreemapped::EventKind::table_stale,
+                                              btreemapped::EventKind::table_healed})
+      CHECK(log.count(kind) == 0);
     return rows();
   }
 
