@@ -16,6 +16,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
+#include "support/sql.hpp"
 
 namespace publications_test {
 
@@ -182,6 +183,45 @@ TEST_CASE("a table that leaves the publication and returns, between two looks at
     database.exec(there_and_back);
     database.exec("INSERT INTO items VALUES (3, 's', 'c')");  // what makes us look
     CHECK(test::eventually([&] { return follower.items->to_vector() == follower.table(); }));
+  }
+}
+
+TEST_CASE("a transaction that is open while the publication is altered loses no change", "[G4][G3]") {
+  struct Alteration {
+    std::string there, back;
+  };
+  for (const Alteration& each :
+       {Alteration{"DROP TABLE items", "ADD TABLE items"},
+        Alteration{"SET (publish = 'insert')", "SET (publish = 'insert, update, delete, truncate')"},
+        Alteration{"SET TABLE items WHERE (id > 9), others", "SET TABLE items, others"}}) {
+    CAPTURE(each.there);
+    test::Database database;
+    Follower follower(database);
+    database.exec("INSERT INTO items VALUES (4, 's', 'd'), (5, 's', 'e')");
+    test::Sql open(database.dsn());
+    open.exec("BEGIN; INSERT INTO items VALUES (3, 's', 'c'); UPDATE items SET name = 'before' WHERE id = 2");
+    database.exec("ALTER PUBLICATION pub " + each.there);
+    open.exec(
+        "DELETE FROM items WHERE id = 1; UPDATE items SET id = 14 WHERE id = 4; INSERT INTO others VALUES (1, 's', "
+        "'o')");
+    SECTION("and back after it") {
+      open.exec("COMMIT");
+      REQUIRE(test::eventually([&] {
+        return follower.items->state() != TableState::live || follower.items->to_vector() == follower.table("id > 9");
+      }));
+      database.exec("UPDATE items SET name = 'later' WHERE id = 5; ALTER PUBLICATION pub " + each.back);
+    }
+    SECTION("and back within it") {
+      database.exec("ALTER PUBLICATION pub " + each.back);
+      open.exec("UPDATE items SET name = 'last' WHERE id = 5; COMMIT");
+    }
+    CHECK(test::eventually([&] {
+      return follower.items->state() == TableState::live && follower.items->to_vector() == follower.table();
+    }));
+    database.exec("UPDATE items SET name = name || '+'");
+    CHECK(test::eventually([&] { return follower.items->to_vector() == follower.table(); }));
+    CHECK(follower.others->to_vector() == std::vector<Item>{{1, "o"}});
+    CHECK(follower.replicator->status().reconnects == 0);
   }
 }
 
