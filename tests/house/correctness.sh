@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # correctness.sh: each test that tests/CORRECTNESS.md names is there, each of its rows names one, and the table shapes
-# and schema changes of the README are those that it shows.
+# and schema changes of the README, with what happens to them, are those that it shows.
 set -eu
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -22,11 +22,11 @@ names() {
   done
 }
 
-# rows FILE HEADING: the first cells of the first table behind the line HEADING.
+# rows FILE HEADING: the first two cells of the first table behind the line HEADING, a line for each row.
 rows() {
   awk -v heading="$2" -F ' \\| ' '
     $0 == heading { found = 1 }
-    found && /^\|/ { inside = 1; if (++line > 2) print substr($1, 3) }
+    found && /^\|/ { inside = 1; sub(/ \|$/, ""); if (++line > 2) print substr($1, 3) " | " $2 }
     inside && !/^\|/ { exit }' "$1"
 }
 
