@@ -419,10 +419,12 @@ TEST_CASE("ALTER TABLE again and again under load ends equal", "[G4][G3]") {
 TEST_CASE("upkeep of a table is not taken for a change of it", "[G4]") {
   test::Database database;
   Follower follower(database);
-  for (const std::string upkeep : {"VACUUM FULL items", "CLUSTER items USING items_pkey", "REINDEX TABLE items",
-                                   "ANALYZE items", "VACUUM (FREEZE) items", "CREATE INDEX later ON items (name)",
-                                   "ALTER TABLE items SET (fillfactor = 50)", "ALTER TABLE items ADD CHECK (id < 1000)",
-                                   "COMMENT ON TABLE items IS 'x'", "GRANT SELECT ON items TO public"}) {
+  for (const std::string upkeep :
+       {"VACUUM FULL items", "CLUSTER items USING items_pkey", "REINDEX TABLE items",
+        "REINDEX TABLE CONCURRENTLY items", "ANALYZE items", "VACUUM (FREEZE) items",
+        "CREATE INDEX later ON items (name)", "CREATE UNIQUE INDEX last ON items (name)", "DROP INDEX later",
+        "ALTER TABLE items SET (fillfactor = 50)", "ALTER TABLE items ADD CHECK (id < 1000)",
+        "COMMENT ON TABLE items IS 'x'", "GRANT SELECT ON items TO public"}) {
     CAPTURE(upkeep);
     database.exec(upkeep);
     database.exec("UPDATE items SET amount = amount + 1");
