@@ -49,7 +49,7 @@ class Descriptor {
   int fd_;
 };
 
-/// A TCP socket that listens on a free loopback port. Whoever connects gets a connection, but no answer unless accepted.
+/// A TCP socket that listens on a free loopback port. Whoever connects gets no answer unless accepted.
 class Listener {
  public:
   Listener() : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
