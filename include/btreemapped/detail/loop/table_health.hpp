@@ -78,11 +78,12 @@ class TableHealth {
     return first;
   }
 
-  /// The tables of which an attempt begins.
+  /// The tables of which an attempt begins, with those that are due in a moment: what was altered together is copied
+  /// together.
   [[nodiscard]] std::vector<Table*> take_due(Time now) {
     std::vector<Table*> due;
     for (auto& [table, patient] : patients_) {
-      if (now < patient.timer.due()) continue;
+      if (now + moment < patient.timer.due()) continue;
       patient.timer.begin_attempt();
       due.push_back(table);
     }
@@ -106,6 +107,8 @@ class TableHealth {
   }
 
  private:
+  static constexpr std::chrono::milliseconds moment{50};
+
   struct Patient {
     HealTimer timer{};
     bool fits = true;  // as far as we know
