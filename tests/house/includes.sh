@@ -25,7 +25,7 @@ room() {
     row.hpp | detail/key_less.hpp | detail/probe.hpp | detail/column_map.hpp) echo 3 ;;
     range.hpp | change.hpp | replica.hpp | read_guard.hpp | detail/table.hpp | detail/store.hpp) echo 4 ;;
     detail/typed_*.hpp | detail/row_*.hpp | detail/read_*.hpp) echo 4 ;;
-    detail/key_search.hpp | detail/transaction.hpp | detail/change_log.hpp) echo 4 ;;
+    detail/key_search.hpp | detail/transaction.hpp | detail/change_log.hpp | detail/journal.hpp) echo 4 ;;
     detail/interrupt.hpp | detail/pq/*.hpp | detail/sql/*.hpp) echo 5 ;;
     options.hpp | status.hpp | preflight.hpp | replicator.hpp | detail/loop/*.hpp) echo 6 ;;
     pqxx.hpp) echo 7 ;; # opt-in, for users who hold a libpqxx connection

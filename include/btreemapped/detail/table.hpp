@@ -9,10 +9,12 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include <btreemapped/detail/column_map.hpp>
+#include <btreemapped/detail/journal.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/wire/message.hpp>
 #include <btreemapped/error.hpp>
@@ -58,9 +60,12 @@ class Delta {
   [[nodiscard]] virtual bool apply(Time deadline) noexcept = 0;
   /// Units: rows, about as many as it takes time to free once it is applied.
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+  /// Gives what has been replaced to the journal of the table. After apply(), while nobody reads.
+  virtual void record(Journal& journal, Lsn commit_lsn) noexcept = 0;
 };
 
-/// A complete copy of a table in the making. Nobody changes the served rows meanwhile.
+/// The rows of a table as a COPY brings them, and what becomes of them: a change of the served rows, or a judgement of
+/// them.
 class TableCopy {
  public:
   TableCopy() = default;
@@ -70,9 +75,35 @@ class TableCopy {
 
   [[nodiscard]] virtual Failure add(std::span<const wire::Cell> row) = 0;
   [[nodiscard]] virtual std::size_t row_count() const noexcept = 0;
-  /// Gives the change that makes the served rows equal to the copy, not yet sealed. To be called once. Calls `pause`
-  /// now and then, which may throw.
+  /// All rows have come: must they all come once more?
+  [[nodiscard]] virtual bool wants_another_pass() { return false; }
+  /// Gives the change that makes the served rows equal to the copy, not yet sealed; none if that is not what it is for.
+  /// To be called once. Calls `pause` now and then, which may throw.
   [[nodiscard]] virtual Failure finish(std::unique_ptr<Delta>& change, const std::function<void()>& pause) = 0;
+};
+
+/// The comparison of a table with what is served, at one position, while both go on (see TypedVerification).
+class Verification {
+ public:
+  struct Outcome {
+    std::string why{};  ///< nothing can be said; empty if it can
+    Lsn lsn{};
+    std::size_t rows = 0;  ///< of the table
+    std::size_t missing = 0;
+    std::size_t extra = 0;
+    std::size_t different = 0;
+  };
+
+  Verification() = default;
+  Verification(const Verification&) = delete;
+  Verification& operator=(const Verification&) = delete;
+  virtual ~Verification() = default;
+
+  [[nodiscard]] virtual const std::shared_ptr<Journal>& journal() const noexcept = 0;
+  /// For the rows of the table at `lsn`. All commits before it must be visible.
+  [[nodiscard]] virtual std::unique_ptr<TableCopy> reader(ColumnMap map, Lsn lsn) = 0;
+  /// Once the reader has finished.
+  [[nodiscard]] virtual const Outcome& outcome() const noexcept = 0;
 };
 
 /// All that the loop knows of a replica: its names and needs, and how to change it. The rows are the derived class's.
@@ -94,6 +125,9 @@ class Table {
   /// A copy that is compared with the served rows row by row, and keeps the differences only. Changes of the stream
   /// may be staged on what it gives.
   [[nodiscard]] virtual std::unique_ptr<TableCopy> make_comparison(ColumnMap map) = 0;
+  /// A comparison with the table that goes on while the served rows change.
+  [[nodiscard]] virtual std::shared_ptr<Verification> make_verification(std::size_t max_keys,
+                                                                        std::size_t max_bytes) const = 0;
   /// Blocks and locks: to be called inside a read, or by the applier.
   [[nodiscard]] virtual std::size_t row_count() const noexcept = 0;
 
@@ -112,6 +146,10 @@ class Table {
   [[nodiscard]] std::size_t copied_rows() const noexcept { return copied_rows_.load(std::memory_order_relaxed); }
   void set_copied_rows(std::size_t rows) noexcept { copied_rows_.store(rows, std::memory_order_relaxed); }
 
+  /// Takes notes of each commit from the next one on, until the table stops following; null: no more. The applier's.
+  void set_journal(std::shared_ptr<Journal> journal) noexcept { journal_ = std::move(journal); }
+  [[nodiscard]] Journal* journal() const noexcept { return journal_.get(); }
+
   /// Has there been a complete copy?
   [[nodiscard]] bool copied() const noexcept { return copied_.load(std::memory_order_acquire); }
 
@@ -129,6 +167,7 @@ class Table {
     if (stale_since_.load(std::memory_order_relaxed) == 0)
       stale_since_.store(now.time_since_epoch().count(), std::memory_order_release);
     state_.store(state, std::memory_order_release);
+    if (journal_ != nullptr) journal_->fail("the table stopped following meanwhile");
   }
 
   TableName name_;
@@ -138,6 +177,7 @@ class Table {
   std::atomic<Clock::rep> stale_since_{0};
   std::atomic<std::size_t> copied_rows_{0};
   std::atomic<std::uint64_t> detached_at_{0};
+  std::shared_ptr<Journal> journal_{};
 };
 
 }  // namespace detail

@@ -41,6 +41,14 @@ class CopiedRows {
   RowDecoder<Row> decoder_{};
 };
 
+/// Do two rows hold the same, by what the codecs call so?
+template <class Row>
+bool same_row(const Row& a, const Row& b) {
+  bool same = true;
+  for_each_field_index<Row>([&](auto index) { same = same && same_value(field_at<index>(a), field_at<index>(b)); });
+  return same;
+}
+
 /// A copy that becomes a map of its own.
 template <class Row, std::size_t Arity>
 class TypedCopy final : public TableCopy {
@@ -126,12 +134,6 @@ class TypedComparison final : public TableCopy {
     const typename Model::key_type key = Model::of(row);
     const bool is_next = next_ != served_.end() && !KeyLess{}(key, next_->first) && !KeyLess{}(next_->first, key);
     return is_next ? next_ : served_.find(key);
-  }
-
-  static bool same_row(const Row& a, const Row& b) {
-    bool same = true;
-    for_each_field_index<Row>([&](auto index) { same = same && same_value(field_at<index>(a), field_at<index>(b)); });
-    return same;
   }
 
   Map& served_;

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <bitset>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -13,9 +15,11 @@
 
 #include <btreemapped/codec.hpp>
 #include <btreemapped/detail/column_map.hpp>
+#include <btreemapped/detail/journal.hpp>
 #include <btreemapped/detail/reflect.hpp>
 #include <btreemapped/detail/row_decoder.hpp>
 #include <btreemapped/detail/table.hpp>
+#include <btreemapped/lsn.hpp>
 #include <btreemapped/row.hpp>
 
 namespace btreemapped {
@@ -130,6 +134,32 @@ class TypedDelta final : public Delta {
   }
 
   std::size_t size() const noexcept override { return entries_.size() + steps_.size() + replacement_.size(); }
+  void record(Journal& journal, Lsn commit_lsn) noexcept override {
+    using Notes = TypedJournal<Key, Row, KeyLess>;
+    try {
+      auto& notes = static_cast<Notes&>(journal);  // of the same table
+      typename Notes::Entry entry{commit_lsn, base_.size()};
+      if (base_hidden_) {
+        entry.row_count = replacement_.size();
+        entry.all = std::move(replacement_);
+      } else {
+        const bool whole = lent_nothing();
+        entry.notes.reserve(steps_.size());
+        for (Step& step : steps_) {
+          if (step.action == Action::insert) {
+            entry.notes.push_back({step.position->first, {}});
+            --entry.row_count;
+          } else {
+            if (step.action == Action::erase) ++entry.row_count;
+            entry.notes.push_back({std::move(step.node.key()), {std::move(step.node.mapped()), whole}});
+          }
+        }
+      }
+      notes.add(std::move(entry));
+    } catch (const std::bad_alloc&) {
+      journal.fail("out of memory");
+    }
+  }
 
  private:
   static constexpr std::size_t fields = field_count_v<Row>;
@@ -303,7 +333,7 @@ class TypedDelta final : public Delta {
 
   void take(Step& step) noexcept {
     switch (step.action) {
-      case Action::insert: base_.insert(step.position, std::move(step.node)); return;
+      case Action::insert: step.position = base_.insert(step.position, std::move(step.node)); return;
       case Action::replace: {
         using std::swap;
         swap(step.position->second, step.node.mapped());
@@ -317,6 +347,14 @@ class TypedDelta final : public Delta {
         return;
       }
       case Action::erase: step.node = base_.extract(step.position); return;
+    }
+  }
+
+  [[nodiscard]] bool lent_nothing() const noexcept {
+    if constexpr (lends) {
+      return std::none_of(steps_.begin(), steps_.end(), [](const Step& step) { return step.loan.values.any(); });
+    } else {
+      return true;
     }
   }
 

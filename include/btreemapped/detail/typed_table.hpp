@@ -16,6 +16,7 @@
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/typed_copy.hpp>
 #include <btreemapped/detail/typed_delta.hpp>
+#include <btreemapped/detail/typed_verification.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/row.hpp>
 
@@ -49,6 +50,9 @@ class TypedTable final : public Table {
   }
   std::unique_ptr<TableCopy> make_comparison(ColumnMap map) override {
     return std::make_unique<TypedComparison<Row, Arity>>(rows_, std::move(map));
+  }
+  std::shared_ptr<Verification> make_verification(std::size_t max_keys, std::size_t max_bytes) const override {
+    return std::make_shared<TypedVerification<Row, Arity>>(store_, rows_, max_keys, max_bytes);
   }
 
  private:
