@@ -185,6 +185,10 @@ class Replica {
   [[nodiscard]] std::chrono::nanoseconds stale_for() const noexcept { return table_->stale_for(); }
 
  private:
+  friend class Replicator;
+
+  [[nodiscard]] const Table& table() const noexcept { return *table_; }
+
   template <class Iterator, class Function>
   static void walk(Iterator first, const Iterator last, Function& f) {
     static_assert(std::is_invocable_v<Function&, const Row&>, "btreemapped: a callback takes const Row&");

@@ -7,16 +7,19 @@
 #include <stop_token>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <btreemapped/detail/loop/engine.hpp>
 #include <btreemapped/detail/table_name.hpp>
 #include <btreemapped/detail/typed_table.hpp>
+#include <btreemapped/detail/typed_verification.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/options.hpp>
 #include <btreemapped/replica.hpp>
 #include <btreemapped/row.hpp>
 #include <btreemapped/status.hpp>
+#include <btreemapped/verification.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -81,6 +84,37 @@ class Replicator {
   /// Throws: UsageError in a forked child.
   /// Blocks and locks: as a read of a replica.
   [[nodiscard]] Status status() const { return engine_->status(); }
+
+  /// Compares every replica with its table, in every row and value, as both were at one commit, while both go on.
+  /// Readers go on; a commit waits for some 200 rows to be compared at most. It needs another slot and another
+  /// walsender for a moment, and a session for the time of the copy.
+  /// Throws: UsageError inside a read, before start(), and in a forked child; StoppedError. What keeps a table from
+  /// being judged is not thrown, but said in its report.
+  /// Blocks and locks: until it is done; one verification at a time.
+  [[nodiscard]] std::vector<TableVerification> verify(const VerifyOptions& options = {}) {
+    std::vector<detail::Verified> verified;
+    for (const auto& table : engine_->store()->tables()) verified.push_back(engine_->to_verify(*table, options));
+    engine_->verify(verified, options);
+    std::vector<TableVerification> reports;
+    for (detail::Verified& each : verified) reports.push_back(std::move(each.report));
+    return reports;
+  }
+
+  /// The same for one replica, with the keys of the rows that differ.
+  /// Throws: as verify(); UsageError for a replica of another Replicator.
+  template <class Row, std::size_t Arity>
+  [[nodiscard]] ReplicaVerification<typename Replica<Row, Arity>::key_type> verify(const Replica<Row, Arity>& replica,
+                                                                                   const VerifyOptions& options = {}) {
+    std::vector<detail::Verified> verified{engine_->to_verify(replica.table(), options)};
+    engine_->verify(verified, options);
+    ReplicaVerification<typename Replica<Row, Arity>::key_type> report;
+    static_cast<TableVerification&>(report) = std::move(verified.front().report);
+    const auto& keys = static_cast<const detail::TypedVerification<Row, Arity>&>(*verified.front().verification).keys();
+    report.missing_keys = keys.missing;
+    report.extra_keys = keys.extra;
+    report.different_keys = keys.different;
+    return report;
+  }
 
   /// Waits until every commit of the source before `lsn` is visible; false when the timeout comes first. For reading
   /// one's own writes, take `lsn` from `SELECT pg_current_wal_insert_lsn()` after the commit.

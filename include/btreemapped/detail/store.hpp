@@ -115,9 +115,14 @@ class Store {
 
   /// Waits until every commit before `lsn` is visible.
   [[nodiscard]] Waited wait_for(Lsn target, Clock::time_point deadline) {
+    return wait_until([&] { return lsn_.load(std::memory_order_seq_cst) >= target.value(); }, deadline);
+  }
+
+  /// Waits for what comes about by a commit.
+  template <class Condition>
+  [[nodiscard]] Waited wait_until(Condition&& reached, Clock::time_point deadline) {
     std::unique_lock lock(waiting_mutex_);
     ++waiting_;
-    const auto reached = [&] { return lsn_.load(std::memory_order_seq_cst) >= target.value(); };
     const bool in_time = waiting_condition_.wait_until(lock, deadline, [&] { return reached() || closed_; });
     --waiting_;
     if (reached()) return Waited::reached;

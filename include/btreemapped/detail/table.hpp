@@ -151,16 +151,18 @@ class Table {
   [[nodiscard]] Journal* journal() const noexcept { return journal_.get(); }
 
   /// Has there been a complete copy?
-  [[nodiscard]] bool copied() const noexcept { return copied_.load(std::memory_order_acquire); }
+  [[nodiscard]] bool copied() const noexcept { return copies() > 0; }
+  /// How many complete copies there have been.
+  [[nodiscard]] std::uint64_t copies() const noexcept { return copies_.load(std::memory_order_acquire); }
 
  private:
   friend class Store;
 
   void set_live() noexcept {
-    copied_.store(true, std::memory_order_release);
     detached_at_.store(0, std::memory_order_release);
     stale_since_.store(0, std::memory_order_release);
     state_.store(TableState::live, std::memory_order_release);
+    copies_.fetch_add(1, std::memory_order_acq_rel);
   }
 
   void set_not_live(TableState state, Clock::time_point now) noexcept {
@@ -173,7 +175,7 @@ class Table {
   TableName name_;
   std::vector<FieldNeed> needs_;
   std::atomic<TableState> state_{TableState::pending};
-  std::atomic<bool> copied_{false};
+  std::atomic<std::uint64_t> copies_{0};
   std::atomic<Clock::rep> stale_since_{0};
   std::atomic<std::size_t> copied_rows_{0};
   std::atomic<std::uint64_t> detached_at_{0};

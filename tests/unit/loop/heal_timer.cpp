@@ -175,3 +175,10 @@ TEST_CASE("a table that was altered often is not copied later when it fails for 
   timer.schedule(morning + 1min, Cause::value);
   CHECK(timer.due() == morning + 1min + 30s);
 }
+
+TEST_CASE("a copy that somebody asks for is due at once, however often the table has failed", "[heal_timer]") {
+  HealTimer timer;
+  fail_again_and_again(timer, morning, Cause::divergence, 9, [](Duration) {});
+  timer.schedule(morning + 2h, Cause::asked);
+  CHECK(timer.due() == morning + 2h);
+}

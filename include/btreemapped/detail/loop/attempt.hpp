@@ -40,18 +40,27 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
+/// A server: a connection string that leads to no other one, and its identity, to be sure.
+struct StreamSource {
+  std::string connection{};
+  std::string system_identifier{};  ///< empty: any will do
+};
+
 /// One attempt to copy tables at one snapshot, and to follow them from there: from connecting to the start of the
 /// stream. Its sessions, and the work on them that may block. A worker thread does one step after the other; the stream
 /// then belongs to the driver.
 class Attempt {
  public:
+  /// Says what becomes of the rows of a table, as they were at `position`.
+  using Reader = std::function<std::unique_ptr<TableCopy>(const Table& table, ColumnMap map, Lsn position)>;
+
   /// What is to be copied, from where.
   struct Plan {
-    std::string connection{};
+    StreamSource source{};
     std::string slot_name{};
     std::vector<Table*> tables{};
-    std::string system_identifier{};  ///< of the only server that will do; empty: any
-    bool follows = true;              ///< a stream is to begin where the copy ends
+    bool follows = true;  ///< a stream is to begin where the copy ends
+    Reader reader{};      ///< if the rows are not to take the place of those that are served
   };
 
   /// Called while a table is copied, on the worker's thread.
@@ -78,20 +87,20 @@ class Attempt {
   };
 
   Greeting connect() {
-    stream_.emplace(pq::ReplicationStream::open(plan_.connection, interrupt_, no_deadline));
+    stream_.emplace(pq::ReplicationStream::open(plan_.source.connection, interrupt_, no_deadline));
     backend_pid_ = stream_->connection().backend_pid();
     const pq::SystemIdentity identity = stream_->identify_system(no_deadline);
-    if (!plan_.system_identifier.empty() && plan_.system_identifier != identity.system_identifier) throw_two_servers();
-    plan_.system_identifier = identity.system_identifier;
-    pinned_ = pq::pinned_to(pq::with_defaults(plan_.connection), stream_->connection().address());
+    if (!plan_.source.system_identifier.empty() && plan_.source.system_identifier != identity.system_identifier)
+      throw_two_servers();
+    plan_.source.system_identifier = identity.system_identifier;
+    pinned_ = pq::pinned_to(pq::with_defaults(plan_.source.connection), stream_->connection().address());
     control_ = std::make_unique<sql::Session>(pinned_, interrupt_);
     const sql::Rows block = stream_->connection().exec("SHOW wal_block_size", "cannot read wal_block_size");
     return {stream_->sender_timeout(no_deadline), block.number<std::uint64_t>(0, 0)};
   }
 
   /// The very server that connect() reached, for further attempts.
-  [[nodiscard]] const std::string& pinned() const noexcept { return pinned_; }
-  [[nodiscard]] const std::string& system_identifier() const noexcept { return plan_.system_identifier; }
+  [[nodiscard]] StreamSource source() const { return {pinned_, plan_.source.system_identifier}; }
 
   [[nodiscard]] const std::vector<Table*>& tables() const noexcept { return plan_.tables; }
 
@@ -106,7 +115,7 @@ class Attempt {
     Catalog catalog = read_catalog();
     if (create_publication_ && !catalog.server.publications.front().exists && create_publication(catalog))
       catalog = read_catalog();
-    if (catalog.server.system_identifier != plan_.system_identifier) throw_two_servers();
+    if (catalog.server.system_identifier != plan_.source.system_identifier) throw_two_servers();
     Findings findings;
     server_ = catalog.server;
     findings.server = judge_server(server_);
@@ -270,27 +279,39 @@ class Attempt {
     for (const Fault& fault : faults) forget(*fault.table);
   }
 
+  std::unique_ptr<TableCopy> make_copy(const Followed& followed) {
+    Table& table = *followed.table;
+    ColumnMap map = map_copied_columns(table.needs(), *followed.shape);
+    if (plan_.reader) return plan_.reader(table, std::move(map), slot_.consistent_point);
+    const bool compare = !plan_.follows || table.row_count() > 0;
+    return compare ? table.make_comparison(std::move(map)) : table.make_copy(std::move(map));
+  }
+
   void copy_table(pq::SnapshotCopy& snapshot, const Followed& followed, const OnProgress& on_progress, Copied& out) {
     Table& table = *followed.table;
     std::unique_ptr<TableCopy> copy;
     std::optional<Fault> fault = touching_rows(table, [&] {
-      ColumnMap map = map_copied_columns(table.needs(), *followed.shape);
-      const bool compare = !plan_.follows || table.row_count() > 0;
-      copy = compare ? table.make_comparison(std::move(map)) : table.make_copy(std::move(map));
+      copy = make_copy(followed);
       return Failure{};
     });
     std::string scratch;
     std::vector<wire::Cell> cells;
-    table.set_copied_rows(0);
+    const auto report = [&](std::size_t rows) {
+      if (plan_.reader) return;
+      table.set_copied_rows(rows);
+      if (rows > 0) on_progress(table, rows);
+    };
+    report(0);
     try {
-      snapshot.copy(source_of(followed), [&](std::string_view line) {
-        if (fault) return;  // the rest is read and dropped, so that the session can go on with the next table
-        fault = add_line(table, *copy, line, scratch, cells);
-        if (!fault && copy->row_count() % rows_per_report == 0) {
-          table.set_copied_rows(copy->row_count());
-          on_progress(table, copy->row_count());
-        }
-      });
+      bool again = !fault;
+      while (again) {
+        snapshot.copy(source_of(followed), [&](std::string_view line) {
+          if (fault) return;  // the rest is read and dropped, so that the session can go on with the next table
+          fault = add_line(table, *copy, line, scratch, cells);
+          if (!fault && copy->row_count() % rows_per_report == 0) report(copy->row_count());
+        });
+        again = !fault && copy->wants_another_pass();
+      }
     } catch (const SchemaError& error) {
       // Some troubles count as passing, but are this table's: a value too large to be printed (XX000), a broken page.
       const bool of_table = sql::has_class(error.sqlstate(), "XX") || sql::has_class(error.sqlstate(), "58");
@@ -311,6 +332,7 @@ class Attempt {
       out.faults.push_back(std::move(*fault));
       return;
     }
+    if (plan_.reader) return;
     table.set_copied_rows(rows);
     on_progress(table, rows);
     out.changes.push_back({&table, std::move(change)});

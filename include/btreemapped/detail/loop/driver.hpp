@@ -28,6 +28,7 @@
 #include <btreemapped/detail/loop/stream_fsm.hpp>
 #include <btreemapped/detail/loop/table_care.hpp>
 #include <btreemapped/detail/loop/table_health.hpp>
+#include <btreemapped/detail/loop/verifier.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/transaction.hpp>
 #include <btreemapped/detail/wire/frame.hpp>
@@ -37,6 +38,7 @@
 #include <btreemapped/preflight.hpp>
 #include <btreemapped/state.hpp>
 #include <btreemapped/status.hpp>
+#include <btreemapped/verification.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -91,6 +93,28 @@ class Driver {
     return fatal_;
   }
 
+  // Letters of those who verify.
+
+  /// Turns the journals on, of the tables that follow; the others are told why not. Where the stream comes from.
+  [[nodiscard]] StreamSource begin_verification(std::vector<Verified>& verified) {
+    const bool streaming = fsm_.state() == ReplicatorState::streaming;
+    for (Verified& each : verified) {
+      each.copies = each.table->copies();
+      if (!streaming) each.report.why = "the Replicator is not connected";
+      else if (!buffer_.follows(*each.table)) each.report.why = "the table does not follow";
+      else each.table->set_journal(each.verification->journal());
+    }
+    return streaming ? runner_.attempt().source() : StreamSource{};
+  }
+
+  /// Turns them off. A table that differs may have to be copied afresh.
+  void end_verification(const std::vector<Verified>& verified, bool heal) {
+    for (const Verified& each : verified) {
+      each.table->set_journal(nullptr);
+      if (heal && each.report.verdict == Verdict::different) care_.doubt(*each.table, describe_difference(each.report));
+    }
+  }
+
  private:
   using Step = StreamFsm::Step;
   using Action = StreamFsm::Action;
@@ -127,7 +151,7 @@ class Driver {
   void connect() {
     std::vector<Table*> tables;
     for (const auto& table : store_->tables()) tables.push_back(table.get());
-    Attempt::Plan plan{options_.connection, new_slot_name(options_), std::move(tables)};
+    Attempt::Plan plan{{options_.connection}, new_slot_name(options_), std::move(tables)};
     runner_.begin(std::make_shared<Attempt>(options_, store_, std::move(plan)), options_.on_thread_start);
     runner_.on_link(&Attempt::connect, [this](const Attempt::Greeting& greeting) {
       board_.wal_block_size.store(std::max<std::uint64_t>(greeting.wal_block_size, 1));

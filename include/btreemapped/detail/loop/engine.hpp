@@ -12,9 +12,12 @@
 #include <stop_token>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <btreemapped/detail/fork.hpp>
+#include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/loop/driver.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
@@ -22,6 +25,7 @@
 #include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
 #include <btreemapped/detail/loop/thread.hpp>
+#include <btreemapped/detail/loop/verifier.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/error.hpp>
@@ -29,6 +33,7 @@
 #include <btreemapped/options.hpp>
 #include <btreemapped/state.hpp>
 #include <btreemapped/status.hpp>
+#include <btreemapped/verification.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -120,13 +125,54 @@ class Engine : public std::enable_shared_from_this<Engine> {
     const std::uint64_t block = board_.wal_block_size.load(std::memory_order_relaxed);
     const std::uint64_t into_page = target.value() % block;
     if (into_page <= longest_page_header) target = Lsn{target.value() - into_page};
-    const auto limited = std::clamp<std::chrono::milliseconds>(timeout, std::chrono::milliseconds{0}, a_century);
-    switch (store_->wait_for(target, Clock::now() + limited)) {
+    switch (store_->wait_for(target, Clock::now() + within_a_century(timeout))) {
       case Store::Waited::reached: return true;
       case Store::Waited::timeout: return false;
       case Store::Waited::closed: break;
     }
     throw StoppedError("stopped at " + to_string(store_->lsn()) + ", before " + to_string(target));
+  }
+
+  /// Throws: UsageError for a table of another one.
+  [[nodiscard]] Verified to_verify(const Table& table, const VerifyOptions& options) const {
+    for (const auto& each : store_->tables()) {
+      if (each.get() != &table) continue;
+      Verified verified{each.get(), each->make_verification(options.max_keys, options_.max_log_bytes)};
+      verified.report.table = to_string(table.name());
+      return verified;
+    }
+    throw UsageError("verify() takes a replica of this Replicator");
+  }
+
+  /// Verifies tables of this Replicator, and fills in their reports.
+  void verify(std::vector<Verified>& verified, const VerifyOptions& options) {
+    require_own_process();
+    if (store_->this_thread_reads())
+      throw UsageError("verify() inside a read would wait for an applier that may be waiting for that read");
+    const Clock::time_point deadline = Clock::now() + within_a_century(options.timeout);
+    const std::unique_lock alone(verify_mutex_, deadline);
+    if (!alone) {
+      for (Verified& each : verified) each.report.why = "another verification has been under way all the time";
+      return;
+    }
+    const StreamSource source = ask([&](Driver& driver) { return driver.begin_verification(verified); });
+    std::vector<Verified> judged;
+    for (const Verified& each : verified)
+      if (each.report.why.empty()) judged.push_back(each);
+    if (judged.empty()) return;
+    Verifier verifier(options_, store_, source, judged, deadline);
+    set_interruptible(verifier.attempt());
+    verifier.run();
+    set_interruptible(nullptr);
+    ask([&](Driver& driver) { driver.end_verification(judged, options.heal); });
+    for (Verified& each : judged) {
+      if (options.heal && each.report.verdict == Verdict::different) {
+        const auto is_healed = [&] { return each.table->copies() > each.copies; };
+        each.report.healed = store_->wait_until(is_healed, deadline) == Store::Waited::reached;
+      }
+      const auto same = [&](const Verified& other) { return other.table == each.table; };
+      *std::find_if(verified.begin(), verified.end(), same) = std::move(each);
+    }
   }
 
   [[nodiscard]] Status status() const {
@@ -144,6 +190,37 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   static constexpr std::uint64_t longest_page_header = 40;
   static constexpr std::chrono::hours a_century{24 * 36'525};
+
+  static std::chrono::milliseconds within_a_century(std::chrono::milliseconds timeout) {
+    return std::clamp<std::chrono::milliseconds>(timeout, std::chrono::milliseconds{0}, a_century);
+  }
+
+  /// What the driver answers, on its own thread, between two steps.
+  /// Throws: StoppedError when there is none any more; UsageError when there is none yet.
+  template <class Question, class Answer = std::invoke_result_t<Question&, Driver&>>
+  Answer ask(Question question) {
+    auto task = std::make_shared<std::packaged_task<Answer(Driver&)>>(std::move(question));
+    std::future<Answer> answer = task->get_future();
+    {
+      const std::lock_guard lock(life_mutex_);
+      if (life_ == Life::idle) throw UsageError("start the Replicator first");
+      if (life_ == Life::ended) throw StoppedError("the Replicator has been stopped");
+      // The letter's alone, so that the answer is known not to come when the letter is burnt.
+      mailbox_->post([this, task = std::move(task)] { (*task)(*driver_at_work_); });
+    }
+    try {
+      return answer.get();
+    } catch (const std::future_error&) {
+      throw StoppedError("the Replicator has been stopped");
+    }
+  }
+
+  /// What stop() ends; null: nothing.
+  void set_interruptible(std::shared_ptr<Attempt> attempt) {
+    const std::lock_guard lock(interruptible_mutex_);
+    interruptible_ = std::move(attempt);
+    if (interruptible_ != nullptr && stop_requested_.load()) interruptible_->interrupt();
+  }
 
   void require_own_process() const {
     if (fork_.in_child())
@@ -163,6 +240,10 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   void request_stop() {
     stop_requested_.store(true);
+    {
+      const std::lock_guard lock(interruptible_mutex_);
+      if (interruptible_ != nullptr) interruptible_->interrupt();
+    }
     store_->wake();
     mailbox_->post([] {});
   }
@@ -184,6 +265,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
       for (const auto& table : store_->tables())
         if (!table->copied()) store_->detach(*table, TableState::failed, Clock::now());
     store_->close();
+    mailbox_->burn();
     board_.state.store(ReplicatorState::stopped);
     notifier_->post({EventKind::stopped, {}, fatal_ ? message_of(fatal_) : "stopped", 0, store_->lsn()});
     notifier_->close();
@@ -201,6 +283,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
         synced_is_set_ = true;
         synced_.set_value();
       });
+      driver_at_work_ = &driver;
       failure = driver.drive();
     } catch (...) {
       failure = std::current_exception();
@@ -225,8 +308,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::condition_variable life_changed_{};
   Life life_ = Life::idle;
   std::thread::id driving_thread_{};
+  Driver* driver_at_work_ = nullptr;  // for the letters that it opens
   std::exception_ptr fatal_ = nullptr;
   std::atomic<bool> stop_requested_{false};
+
+  std::timed_mutex verify_mutex_{};
+  std::mutex interruptible_mutex_{};
+  std::shared_ptr<Attempt> interruptible_{};
 
   std::mutex join_mutex_{};
   Thread driver_{};

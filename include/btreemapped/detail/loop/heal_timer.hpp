@@ -20,9 +20,15 @@ class HealTimer {
     altered,     ///< the table itself has changed: no sign of trouble, unless it does so again at once
     divergence,  ///< the stream does not fit what is held, or an attempt has failed
     value,       ///< the table holds what the row cannot
+    asked,       ///< somebody wants it copied now
   };
 
   void schedule(Time now, Cause cause) {
+    if (cause == Cause::asked) {
+      due_ = now;
+      cause_ = cause;
+      return;
+    }
     int& factor = cause == Cause::altered ? factor_of_altered_ : factor_;
     if (!tried_ && now - last_copy_ > (cause == Cause::altered ? short_quiet : quiet)) factor = 1;
     const Clock::duration first = cause == Cause::value ? Clock::duration{first_long_wait} : first_wait;
@@ -38,9 +44,10 @@ class HealTimer {
 
   void begin_attempt() {
     due_ = Time::max();
+    tried_ = true;
+    if (cause_ == Cause::asked) return;
     int& factor = cause_ == Cause::altered ? factor_of_altered_ : factor_;
     factor = std::min(2 * factor, 1024);
-    tried_ = true;
   }
 
   /// The table has been copied, for this reason or for another. Counts from here, as a copy may take hours.

@@ -45,6 +45,13 @@ class Mailbox {
     for (std::size_t left = waiting_.load(std::memory_order_acquire); left != 0; --left) take_first()();
   }
 
+  /// Nobody will open what has come.
+  void burn() {
+    const std::lock_guard lock(mutex_);
+    letters_.clear();
+    waiting_.store(0, std::memory_order_release);
+  }
+
   /// Readable while a letter waits.
   [[nodiscard]] int fd() const noexcept { return fd_; }
 

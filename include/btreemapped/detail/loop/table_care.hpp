@@ -58,7 +58,7 @@ class TableCare {
   void end() {
     watch_at_ = Time::max();
     watching_ = false;
-    altered_.clear();
+    doubts_.clear();
     resync_.end();
   }
 
@@ -77,6 +77,9 @@ class TableCare {
   /// A Relation has come: the catalog may have changed in more than it shows.
   void relation_seen(Time now) noexcept { watch_at_ = std::min(watch_at_, now + relation_watch_delay); }
 
+  /// The table is to be copied afresh, as somebody has found that its rows are not right.
+  void doubt(Table& table, std::string why) { doubts_.push_back({&table, HealTimer::Cause::asked, std::move(why)}); }
+
   /// What must wait neither for the stream nor for readers.
   void look_aside(Time now) {
     // A server that shuts down ends idle sessions at once, but a walsender only when all is sent and acknowledged:
@@ -93,10 +96,10 @@ class TableCare {
   /// Between two messages. `at_boundary`: no transaction is half received, and all before `applied` is visible. True
   /// while tables that come back are being published: the stream waits for that.
   [[nodiscard]] bool tend(Time now, Time until, bool at_boundary, Lsn applied, const std::atomic<bool>& stop) {
-    for (Table* const table : std::exchange(altered_, {})) {
-      if (!stream_.follows(*table)) continue;
-      stream_.detach(*table);
-      health_.expire(*table, HealTimer::Cause::altered, altered(*table));
+    for (const Doubt& doubt : std::exchange(doubts_, {})) {
+      if (!stream_.follows(*doubt.table)) continue;
+      stream_.detach(*doubt.table);
+      health_.expire(*doubt.table, doubt.cause, doubt.why);
     }
     if (!resync_.active()) {
       if (now >= health_.due()) resync_.begin(runner_.attempt(), health_.take_due(now));
@@ -117,6 +120,12 @@ class TableCare {
   }
 
  private:
+  struct Doubt {
+    Table* table = nullptr;
+    HealTimer::Cause cause = HealTimer::Cause::altered;
+    std::string why{};
+  };
+
   static constexpr std::size_t rows_freed_at_once = 10'000;  // about 1 ms
   static constexpr std::chrono::milliseconds relation_watch_delay{200};
   static constexpr std::chrono::milliseconds look_interval{100};
@@ -133,7 +142,7 @@ class TableCare {
         const auto asked = std::find_if(list->followed.begin(), list->followed.end(),
                                         [&](const Followed& each) { return each.table == table; });
         if (asked == list->followed.end()) health_.fit(*table);
-        else if (stream_.follows(*asked)) altered_.push_back(table);
+        else if (stream_.follows(*asked)) doubts_.push_back({table, HealTimer::Cause::altered, altered(*table)});
       }
     });
   }
@@ -148,7 +157,7 @@ class TableCare {
   Time watch_at_ = Time::max();
   bool watching_ = false;
   Time look_at_control_at_{};
-  std::vector<Table*> altered_{};  // to be copied afresh, says the catalog
+  std::vector<Doubt> doubts_{};  // to be copied afresh
 };
 
 }  // namespace detail

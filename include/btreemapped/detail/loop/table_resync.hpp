@@ -59,7 +59,7 @@ class TableResync {
   /// Begins with tables that the stream does not follow, on the server of `main`.
   void begin(const Attempt& main, std::vector<Table*> tables) {
     tables_ = std::move(tables);
-    Attempt::Plan plan{main.pinned(), new_slot_name(options_, "_resync"), tables_, main.system_identifier(), false};
+    Attempt::Plan plan{main.source(), new_slot_name(options_, "_resync"), tables_, false};
     runner_.begin(std::make_shared<Attempt>(options_, store_, std::move(plan)), options_.on_thread_start);
     phase_ = Phase::checking;
     runner_.on_link(&Attempt::connect, [this](const Attempt::Greeting&) {
@@ -257,7 +257,7 @@ class TableResync {
     if (!blockers_.empty()) why += "; it was " + blockers_;
     // Where there is no room for a second slot or walsender, those that we have must do, if that is worth it.
     const std::string sqlstate = sqlstate_of(reason);
-    const bool no_room = sqlstate == "53400" || (sqlstate == "53300" && runner_.attempt().pinned().empty());
+    const bool no_room = sqlstate == "53400" || (sqlstate == "53300" && runner_.attempt().source().connection.empty());
     const auto is_stale = [](const Table* table) { return table->state() == TableState::stale; };
     if (no_room && std::any_of(tables_.begin(), tables_.end(), is_stale))
       throw SchemaError(why + "; copying all tables afresh", {.sqlstate = sqlstate, .retryable = true});
