@@ -24,6 +24,7 @@
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
+#include <btreemapped/detail/loop/slot_wait.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
 #include <btreemapped/detail/loop/stream_fsm.hpp>
 #include <btreemapped/detail/loop/table_care.hpp>
@@ -73,6 +74,7 @@ class Driver {
         health_(store_, notifier_, board_),
         fsm_({options_.shortest_backoff, options_.longest_backoff, std::random_device{}()}),
         runner_(around.mailbox, [](const std::exception_ptr& reason) { std::rethrow_exception(reason); }),
+        slot_wait_(options_, notifier_, runner_),
         care_(options_, store_, notifier_, around.mailbox, health_, runner_, buffer_) {}
 
   /// Goes on until `stop` is set, the mailbox woken, or following has become impossible; then answers why.
@@ -119,7 +121,6 @@ class Driver {
   using Step = StreamFsm::Step;
   using Action = StreamFsm::Action;
 
-  static constexpr std::chrono::seconds blocker_interval{1};
   static constexpr std::chrono::milliseconds side_look_interval{100};
   static constexpr std::chrono::seconds name_patience{30};
 
@@ -195,10 +196,9 @@ class Driver {
   }
 
   void create_slot() {
-    ask_for_blockers_at_ = Clock::now() + std::min<Clock::duration>(blocker_interval, options_.slot_timeout / 2);
+    slot_wait_.begin(Clock::now());
     runner_.on_link(&Attempt::create_slot, [this](Lsn consistent_point) {
-      ask_for_blockers_at_ = Time::max();
-      blockers_.clear();
+      slot_wait_.end();
       fsm_.slot_created(consistent_point);
     });
   }
@@ -298,20 +298,9 @@ class Driver {
   }
 
   void wait(Time until) {
-    if (Clock::now() >= ask_for_blockers_at_) ask_for_blockers();
+    slot_wait_.look(Clock::now());
     pollfd fds[1] = {{mailbox_.fd(), POLLIN, 0}};
-    ::poll(fds, 1, poll_timeout(std::min(until, ask_for_blockers_at_)));
-  }
-
-  // Work beside the steps.
-  void ask_for_blockers() {
-    ask_for_blockers_at_ = Clock::now() + blocker_interval;
-    runner_.on_control(&Attempt::who_blocks, [this](const std::string& blockers) {
-      if (fsm_.state() != ReplicatorState::creating_slot || blockers.empty()) return;
-      blockers_ = blockers;
-      notifier_->post(
-          {EventKind::slot_waiting, {}, "creating the slot waits for open transactions: " + blockers, 0, {}});
-    });
+    ::poll(fds, 1, poll_timeout(std::min(until, slot_wait_.due())));
   }
 
   // Failures.
@@ -327,8 +316,8 @@ class Driver {
     const bool was_streaming = fsm_.state() == ReplicatorState::streaming;
     end_attempt();
     store_->mark_stale(Clock::now());
-    std::string message = message_of(reason);
-    if (!blockers_.empty()) message += "; it was " + std::exchange(blockers_, {});
+    const std::string message = message_of(reason) + slot_wait_.explanation();
+    slot_wait_.end();
     board_.set_error(message);
     if (!retry && !stop_.load()) fatal_ = reason;
     fsm_.failed(Clock::now(), retry);
@@ -345,7 +334,6 @@ class Driver {
     pending_.reset();
     care_.end();
     buffer_.begin_session({});
-    ask_for_blockers_at_ = Time::max();
     runner_.end();
   }
 
@@ -374,13 +362,12 @@ class Driver {
   TableHealth health_;
   StreamFsm fsm_;
   AttemptRunner runner_;
+  SlotWait slot_wait_;
   TransactionBuffer buffer_{};
   TableCare care_;
   std::optional<Commit> pending_{};  // what is being published
   Time begun_at_ = Clock::now();
-  Time ask_for_blockers_at_ = Time::max();
-  std::string blockers_{};  // of the slot that is being created
-  bool synced_ = false;     // once is for ever
+  bool synced_ = false;  // once is for ever
   std::exception_ptr fatal_ = nullptr;
 };
 

@@ -20,6 +20,7 @@
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
+#include <btreemapped/detail/loop/slot_wait.hpp>
 #include <btreemapped/detail/loop/table_health.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
@@ -52,7 +53,8 @@ class TableResync {
         notifier_(std::move(notifier)),
         health_(health),
         stream_(stream),
-        runner_(mailbox, [this](const std::exception_ptr& reason) { fail(reason); }) {}
+        runner_(mailbox, [this](const std::exception_ptr& reason) { fail(reason); }),
+        slot_wait_(options, notifier_, runner_) {}
 
   [[nodiscard]] bool active() const noexcept { return phase_ != Phase::idle; }
 
@@ -75,14 +77,13 @@ class TableResync {
     replay_.begin_session({});
     ready_.reset();
     tables_.clear();
-    ask_for_blockers_at_ = Time::max();
-    blockers_.clear();
+    slot_wait_.end();
     phase_ = Phase::idle;
   }
 
   /// When work() has something to do although the stream is silent.
   [[nodiscard]] Time due() const noexcept {
-    return phase_ >= Phase::replaying && !log_->empty() ? Time::min() : ask_for_blockers_at_;
+    return phase_ >= Phase::replaying && !log_->empty() ? Time::min() : slot_wait_.due();
   }
 
   /// Does a slice of what is to be done, until `until`. `at_boundary`: no transaction is half received, and all before
@@ -90,7 +91,7 @@ class TableResync {
   /// Throws: SchemaError when only a copy of all tables will do.
   void work(Time now, Time until, bool at_boundary, Lsn applied) {
     applied_ = applied;
-    if (now >= ask_for_blockers_at_) ask_for_blockers(now);
+    slot_wait_.look(now);
     if (log_ != nullptr && log_->overflowed())
       throw SchemaError("the changes of a table that is being copied exceed max_log_bytes; copying all tables afresh",
                         {.retryable = true});
@@ -131,7 +132,6 @@ class TableResync {
     finishing
   };
 
-  static constexpr std::chrono::seconds blocker_interval{1};
   static constexpr std::size_t entries_per_slice = 256;
 
   /// Nothing is said of the server: the stream runs. Whether it has room for a second slot will be seen.
@@ -155,13 +155,12 @@ class TableResync {
     stream_.write_to(log_.get());
     log_begin_ = std::max(applied_, stream_.commit_lsn());
     phase_ = Phase::creating_slot;
-    ask_for_blockers_at_ = Clock::now() + std::min<Clock::duration>(blocker_interval, options_.slot_timeout / 2);
+    slot_wait_.begin(Clock::now(), to_string(tables_.front()->name()));
     runner_.on_link(&Attempt::create_slot, [this](Lsn) { copy(); });
   }
 
   void copy() {
-    ask_for_blockers_at_ = Time::max();
-    blockers_.clear();
+    slot_wait_.end();
     phase_ = Phase::copying;
     const auto work = [notifier = notifier_](Attempt& attempt) {
       return attempt.copy([&](const Table& table, std::size_t rows) {
@@ -219,19 +218,6 @@ class TableResync {
     for (const Commit::Change& each : ready_->changes) ready_->rejoined.push_back(each.table);
   }
 
-  void ask_for_blockers(Time now) {
-    ask_for_blockers_at_ = now + blocker_interval;
-    runner_.on_control(&Attempt::who_blocks, [this](const std::string& blockers) {
-      if (phase_ != Phase::creating_slot || blockers.empty()) return;
-      blockers_ = blockers;
-      notifier_->post({EventKind::slot_waiting,
-                       to_string(tables_.front()->name()),
-                       "creating the slot waits for open transactions: " + blockers,
-                       0,
-                       {}});
-    });
-  }
-
   /// These go on without us.
   void take_out(const std::vector<Fault>& faults) {
     for (const Fault& fault : faults) {
@@ -253,8 +239,7 @@ class TableResync {
 
   /// A step has failed, for reasons that concern all tables of this attempt.
   void fail(const std::exception_ptr& reason) {
-    std::string why = message_of(reason);
-    if (!blockers_.empty()) why += "; it was " + blockers_;
+    const std::string why = message_of(reason) + slot_wait_.explanation();
     // Where there is no room for a second slot or walsender, those that we have must do, if that is worth it.
     const std::string sqlstate = sqlstate_of(reason);
     const bool no_room = sqlstate == "53400" || (sqlstate == "53300" && runner_.attempt().source().connection.empty());
@@ -278,9 +263,8 @@ class TableResync {
   Lsn begin_{};      // everything committed before it is in the copy
   TransactionBuffer replay_{};
   std::optional<Commit> ready_{};
-  Time ask_for_blockers_at_ = Time::max();
-  std::string blockers_{};
   AttemptRunner runner_;
+  SlotWait slot_wait_;
 };
 
 }  // namespace detail
