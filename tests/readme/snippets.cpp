@@ -224,6 +224,16 @@ TEST_CASE("the README's own write is read", "[readme]") {
   CHECK(printed.text() == block("own-writes.text"));
 }
 
+TEST_CASE("verifying as the README does", "[readme]") {
+  const Shop shop;
+  btreemapped::Replicator replicator(as_reader());
+  const auto cars = replicator.add_replica<Car, 2>("cars");
+  test::start_and_sync(replicator);
+  const Captured printed;
+#include "readme/verify.cpp"
+  CHECK(printed.text() == block("verify.text"));
+}
+
 TEST_CASE("the README's query shows the slot and how far we are", "[readme]") {
   Shop shop;
   btreemapped::Replicator replicator(as_reader());
