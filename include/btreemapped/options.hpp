@@ -30,6 +30,10 @@ struct Options {
   /// Lets reads before the first complete copy see an empty table, instead of NotReadyError.
   bool empty_until_synced = false;
 
+  /// Shows a commit only once those who read the primary see it, too: for source databases whose writers wait for a
+  /// standby, where the stream has a commit before they have. Costs a question to the server for each transaction.
+  bool never_ahead = false;
+
   /// For creating the slot, which waits for every transaction that is writing at that moment.
   std::chrono::milliseconds slot_timeout{30'000};
   /// For the locks that the copy needs on its tables; a waiting ALTER TABLE or TRUNCATE is in their way.

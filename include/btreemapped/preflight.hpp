@@ -27,7 +27,7 @@ inline constexpr int oldest_server_version = 150000;
 }
 
 /// What keeps this server from being followed at all.
-[[nodiscard]] inline std::vector<Problem> judge_server(const ServerShape& server) {
+[[nodiscard]] inline std::vector<Problem> judge_server(const ServerShape& server, bool never_ahead = false) {
   std::vector<Problem> out;
   const auto add = [&](std::string what, std::string remedy, Problem::Severity severity = Problem::Severity::error) {
     out.push_back({severity, {}, {}, std::move(what), std::move(remedy)});
@@ -45,6 +45,11 @@ inline constexpr int oldest_server_version = 150000;
   if (server.wal_level != "logical") {
     add("wal_level is " + server.wal_level + "; it must be logical",
         "ALTER SYSTEM SET wal_level = 'logical'; -- and restart the server");
+  }
+
+  if (server.waits_for_us && never_ahead) {
+    add("commits wait for a standby of this very name, which with never_ahead waits for them",
+        "take our application_name out of synchronous_standby_names, or set never_ahead = false");
   }
 
   const auto check_free = [&](std::string_view what, std::string_view setting, int limit, int used) {

@@ -118,6 +118,7 @@ struct ServerShape {
   std::string wal_level{};
   std::string role{};
   bool in_recovery = false;
+  bool waits_for_us = false;  ///< synchronous_standby_names has our application_name
   int max_slots = 0;
   int used_slots = 0;
   int max_senders = 0;

@@ -28,6 +28,7 @@
 #include <btreemapped/detail/sql/copy_guard.hpp>
 #include <btreemapped/detail/sql/publication.hpp>
 #include <btreemapped/detail/sql/session.hpp>
+#include <btreemapped/detail/sql/visibility.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>
@@ -70,6 +71,7 @@ class Attempt {
       : plan_(std::move(plan)),
         publications_(publication_names(options)),
         create_publication_(options.create_publication && plan_.follows),
+        never_ahead_(options.never_ahead && plan_.follows),
         slot_timeout_(options.slot_timeout),
         lock_timeout_(options.lock_timeout),
         store_(std::move(store)) {}
@@ -118,7 +120,7 @@ class Attempt {
     if (catalog.server.system_identifier != plan_.source.system_identifier) throw_two_servers();
     Findings findings;
     server_ = catalog.server;
-    findings.server = judge_server(server_);
+    findings.server = judge_server(server_, never_ahead_);
     if (catalog.tables.empty()) return findings;
     std::vector<TableToJudge> all;
     for (std::size_t i = 0; i < catalog.tables.size(); ++i)
@@ -191,6 +193,12 @@ class Attempt {
       control_ = std::make_unique<sql::Session>(pinned_, interrupt_);  // fails when it is the server that has gone
       return find_altered(*control_, list, publications_, backend_pid_);
     }
+  }
+
+  /// Do those who read the server see this transaction by now?
+  bool is_visible(std::uint32_t xid) {
+    const std::lock_guard lock(control_mutex_);
+    return sql::is_visible(*control_, xid);
   }
 
   /// Readable when the server ends the idle control session, as it does with all sessions when it shuts down.
@@ -364,6 +372,7 @@ class Attempt {
   Plan plan_;
   const std::vector<std::string> publications_;
   const bool create_publication_;
+  const bool never_ahead_;
   const std::chrono::milliseconds slot_timeout_;
   const std::chrono::milliseconds lock_timeout_;
   const std::shared_ptr<Store> store_;  // also keeps the tables that a left-behind step may still write to

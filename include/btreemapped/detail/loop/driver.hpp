@@ -30,6 +30,7 @@
 #include <btreemapped/detail/loop/table_care.hpp>
 #include <btreemapped/detail/loop/table_health.hpp>
 #include <btreemapped/detail/loop/verifier.hpp>
+#include <btreemapped/detail/loop/visibility_gate.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/transaction.hpp>
 #include <btreemapped/detail/wire/frame.hpp>
@@ -75,6 +76,7 @@ class Driver {
         fsm_({options_.shortest_backoff, options_.longest_backoff, std::random_device{}()}),
         runner_(around.mailbox, [](const std::exception_ptr& reason) { std::rethrow_exception(reason); }),
         slot_wait_(options_, notifier_, runner_),
+        gate_(options_.never_ahead, runner_),
         care_(options_, store_, notifier_, around.mailbox, health_, runner_, buffer_) {}
 
   /// Goes on until `stop` is set, the mailbox woken, or following has become impossible; then answers why.
@@ -277,6 +279,10 @@ class Driver {
       if (!pending_) return care_.look_aside(Clock::now());
       for (const Fault& fault : buffer_.take_faults()) health_.fail_at_commit(fault);
     }
+    if (const Time now = Clock::now(); !gate_.lets_through(fsm_.xid(), now)) {
+      care_.look_aside(now);
+      return wait(std::min({until, gate_.due(), now + side_look_interval}));
+    }
     if (pending_->empty()) {
       store_->advance(pending_->end_lsn);
     } else if (!store_->publish(*pending_, std::min(until, Clock::now() + side_look_interval), stop_)) {
@@ -285,6 +291,7 @@ class Driver {
     }
     care_.drop(std::move(*pending_));
     pending_.reset();
+    gate_.close();
     fsm_.published(Clock::now());
   }
 
@@ -332,6 +339,7 @@ class Driver {
       static_cast<void>(store_->publish(pending_ ? *pending_ : *care_.rejoining(), Time::max(), stop_));
     store_->abandon();
     pending_.reset();
+    gate_.close();
     care_.end();
     buffer_.begin_session({});
     runner_.end();
@@ -363,6 +371,7 @@ class Driver {
   StreamFsm fsm_;
   AttemptRunner runner_;
   SlotWait slot_wait_;
+  VisibilityGate gate_;
   TransactionBuffer buffer_{};
   TableCare care_;
   std::optional<Commit> pending_{};  // what is being published

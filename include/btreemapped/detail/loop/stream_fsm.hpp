@@ -79,6 +79,8 @@ class StreamFsm {
   /// The bytes that message() was parsed from. Lifetime: the same.
   [[nodiscard]] std::string_view payload() const noexcept { return payload_; }
   [[nodiscard]] const wire::Commit& commit() const noexcept { return commit_; }
+  /// The transaction that commit() ends.
+  [[nodiscard]] std::uint32_t xid() const noexcept { return xid_; }
   /// Everything committed before this position has been received, applied, acknowledged.
   [[nodiscard]] Lsn received() const noexcept { return received_; }
   [[nodiscard]] Lsn applied() const noexcept { return applied_; }
@@ -282,6 +284,7 @@ class StreamFsm {
     if (half_received_) return Errc::invalid_message;
     half_received_ = true;
     begin_lsn_ = begin.commit_lsn;
+    xid_ = begin.xid;
     // What committed before the copy's position is in the copy. Anything else that comes from before the applied
     // position contradicts what the server said, and skipping it could lose it.
     skipping_ = begin.commit_lsn < consistent_point_;
@@ -342,6 +345,7 @@ class StreamFsm {
   std::string_view payload_{};
   wire::Commit commit_{};
   Lsn begin_lsn_{};
+  std::uint32_t xid_ = 0;
   bool half_received_ = false;  // between Begin and Commit
   bool skipping_ = false;
   bool staging_ = false;

@@ -32,7 +32,10 @@ SELECT pg_catalog.current_setting('server_version_num'), s.system_identifier, pg
   (SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots),
   pg_catalog.current_setting('max_wal_senders'),
   (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_wal_senders() w WHERE w.pid <> )sql" +
-                                          std::to_string(own_sender) + R"sql()
+                                          std::to_string(own_sender) + R"sql(),
+  EXISTS (SELECT FROM pg_catalog.regexp_split_to_table(
+      pg_catalog.lower(pg_catalog.current_setting('synchronous_standby_names')), '[ ,()"]+') word
+    WHERE word IN ('*', pg_catalog.lower(pg_catalog.current_setting('application_name'))))
 FROM pg_catalog.pg_control_system() s)sql");
     ServerShape shape;
     shape.version = server.number<int>(0, 0);
@@ -44,6 +47,7 @@ FROM pg_catalog.pg_control_system() s)sql");
     shape.used_slots = server.number<int>(0, 6);
     shape.max_senders = server.number<int>(0, 7);
     shape.used_senders = server.number<int>(0, 8);
+    shape.waits_for_us = server.flag(0, 9);
 
     const Rows found = transaction.query(
         "SELECT p.pubname, p.pubinsert, p.pubupdate, p.pubdelete, p.pubtruncate, p.puballtables "

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include <btreemapped/detail/sql/rows.hpp>
+#include <btreemapped/detail/sql/session.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+namespace sql {
+
+/// Does a new snapshot of the server see what this transaction has committed? The stream tells the lower half of its
+/// number only.
+[[nodiscard]] inline bool is_visible(Session& session, std::uint32_t xid) {
+  const Rows rows = session.query("cannot look for a transaction", R"sql(
+WITH now AS (SELECT s, pg_catalog.pg_snapshot_xmax(s)::text::pg_catalog.numeric AS xmax
+  FROM pg_catalog.pg_current_snapshot() s),
+near AS (SELECT s, xmax, xmax - xmax % 4294967296 + )sql" + std::to_string(xid) +
+                                                                       R"sql( AS xid FROM now)
+SELECT pg_catalog.pg_visible_in_snapshot((CASE
+    WHEN xid - xmax > 2147483648 THEN xid - 4294967296
+    WHEN xmax - xid > 2147483648 THEN xid + 4294967296
+    ELSE xid END)::text::pg_catalog.xid8, s)
+FROM near)sql");
+  return !rows.empty() && rows.flag(0, 0);
+}
+
+}  // namespace sql
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped

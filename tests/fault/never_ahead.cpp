@@ -1,0 +1,125 @@
+// Options::never_ahead: nobody reads here what those who read the primary cannot see yet.
+
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <string>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+
+#include <btreemapped.hpp>
+
+#include "support/database.hpp"
+#include "support/eventually.hpp"
+#include "support/server.hpp"
+
+namespace never_ahead_test {
+
+using Catch::Matchers::ContainsSubstring;
+using namespace std::chrono_literals;
+
+struct Item {
+  std::int32_t id;
+  std::int32_t amount;
+
+  friend bool operator==(const Item&, const Item&) = default;
+};
+
+/// Commits of the server wait for a standby that does not exist, until this dies.
+class WaitingCommits {
+ public:
+  explicit WaitingCommits(test::Database& database, const std::string& standby = "nobody") : database_(database) {
+    set("'" + standby + "'");
+  }
+  ~WaitingCommits() { set("''"); }
+
+ private:
+  void set(const std::string& names) {
+    test::Sql sql(database_.dsn());
+    sql.exec("SET synchronous_commit = local");
+    sql.exec("ALTER SYSTEM SET synchronous_standby_names = " + names);
+    sql.exec("SELECT pg_reload_conf()");
+    REQUIRE(test::eventually(
+        [&] { return "'" + sql.value("SELECT current_setting('synchronous_standby_names')") + "'" == names; }));
+  }
+
+  test::Database& database_;
+};
+
+test::Server running_server() {
+  test::Server server = test::Server::of_suite();
+  server.start();
+  return server;
+}
+
+void make_items(test::Database& database) {
+  database.exec(
+      "CREATE TABLE items (id int PRIMARY KEY, amount int NOT NULL); INSERT INTO items VALUES (1, 1);"
+      "CREATE PUBLICATION pub FOR TABLE items");
+}
+
+TEST_CASE("with never_ahead a commit that waits for a standby is shown when the primary shows it", "[never_ahead]") {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_items(database);
+  btreemapped::Options options = database.options();
+  btreemapped::Replicator ahead(options);
+  const auto items_ahead = ahead.add_replica<Item, 1>("items");
+  test::start_and_sync(ahead);
+  options.never_ahead = true;
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+
+  std::future<void> writer;
+  {
+    const WaitingCommits waiting(database);
+    writer = std::async(std::launch::async, [&] {
+      test::Sql sql(database.dsn());
+      sql.exec("UPDATE items SET amount = 2");
+    });
+    // The stream has it, as the other one shows.
+    REQUIRE(test::eventually([&] { return items_ahead.get(1)->amount == 2; }));
+    REQUIRE(test::eventually([&] { return test::commit_waits(replicator); }));
+    CHECK(items.get(1)->amount == 1);
+    CHECK(items.state() == btreemapped::TableState::live);
+    CHECK(writer.wait_for(0s) == std::future_status::timeout);
+  }
+  writer.get();
+  CHECK(test::eventually([&] { return items.get(1)->amount == 2; }));
+  CHECK(replicator.status().reconnects == 0);
+}
+
+TEST_CASE("with never_ahead all commits arrive, in order, with aborted and nested transactions between",
+          "[never_ahead]") {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_items(database);
+  btreemapped::Options options = database.options();
+  options.never_ahead = true;
+  btreemapped::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  for (int i = 2; i <= 50; ++i)
+    database.exec("BEGIN; SAVEPOINT a; INSERT INTO items VALUES (" + std::to_string(i) +
+                  ", 0); SAVEPOINT b; DELETE FROM items; ROLLBACK TO b; COMMIT");
+  database.catch_up(replicator);
+  CHECK(items.size() == 50);
+}
+
+TEST_CASE("never_ahead is refused where commits wait for this very Replicator", "[never_ahead]") {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_items(database);
+  const WaitingCommits waiting(database, "btreemapped");
+  btreemapped::Options options = database.options();
+  options.never_ahead = true;
+  btreemapped::Replicator replicator(options);
+  static_cast<void>(replicator.add_replica<Item, 1>("items"));
+  replicator.start();
+  CHECK_THROWS_WITH(test::wait_until_synced(replicator), ContainsSubstring("never_ahead"));
+}
+
+}  // namespace never_ahead_test
