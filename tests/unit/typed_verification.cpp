@@ -28,8 +28,6 @@ using test::null;
 struct Item {
   std::int32_t id;
   std::string text;
-
-  friend bool operator==(const Item&, const Item&) = default;
 };
 
 using Rows = std::map<int, std::string>;
