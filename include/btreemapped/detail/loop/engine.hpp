@@ -162,7 +162,12 @@ class Engine : public std::enable_shared_from_this<Engine> {
     if (judged.empty()) return;
     Verifier verifier(options_, store_, source, judged, deadline);
     set_interruptible(verifier.attempt());
-    verifier.run();
+    try {
+      verifier.run();
+    } catch (...) {
+      set_interruptible(nullptr);
+      throw;
+    }
     set_interruptible(nullptr);
     ask([&](Driver& driver) { driver.end_verification(judged, options.heal); });
     for (Verified& each : judged) {

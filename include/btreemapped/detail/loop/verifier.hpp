@@ -55,6 +55,7 @@ class Verifier {
   /// For interrupt(), from any thread.
   [[nodiscard]] const std::shared_ptr<Attempt>& attempt() const noexcept { return attempt_; }
 
+  /// Throws: StoppedError.
   /// Blocks and locks: until the slot is there and the replicas have reached it, but not beyond the deadline, and for
   /// as long as the tables take to be read.
   void run() {
@@ -68,6 +69,8 @@ class Verifier {
                        to_string(store_->lsn()));
       const Attempt::Copied copied = attempt_->copy([](const Table&, std::size_t) {});
       for (const Fault& fault : copied.faults) doubt(*fault.table, fault.what);
+    } catch (const StoppedError&) {
+      throw;
     } catch (const Error& error) {
       return give_up(error.what());
     }
