@@ -85,27 +85,4 @@ TEST_CASE("a row without a dropped attribute of its composite type that comes be
   must_be_copied_afresh("ALTER TYPE point2 DROP ATTRIBUTE y", "(3)");
 }
 
-struct Numbers {
-  std::int32_t id;
-  std::vector<std::int32_t> list;
-};
-
-TEST_CASE("a table that was altered several times and then fails is tried again after half a minute, too", "[G4]") {
-  test::Database database;
-  test::Following<Numbers, 1> follower(
-      database,
-      "CREATE TABLE items (id int PRIMARY KEY, list int[] NOT NULL); INSERT INTO items VALUES (1, '{1}');"
-      "CREATE PUBLICATION pub FOR TABLE items",
-      "items", soon);
-  for (std::size_t altered = 1; altered <= 6; ++altered) {
-    database.exec("ALTER TABLE items ALTER list TYPE int[] USING list || 1");
-    static_cast<void>(follower.log.wait_for(btreemapped::EventKind::table_healed, altered));
-  }
-  database.exec("UPDATE items SET list = '[0:1]={1,2}'");
-  static_cast<void>(follower.log.wait_for(btreemapped::EventKind::table_failed));
-  database.exec("UPDATE items SET list = '{1,2}'");
-  CHECK(test::eventually([&] { return follower.replica->state() == btreemapped::TableState::live; },
-                         std::chrono::seconds{45}));
-}
-
 }  // namespace between_looks_test
