@@ -289,17 +289,18 @@ class Session {
     buffer_.write_to(&copy_->log);
     for (const auto& [oid, payload] : announced_)
       with_relation(payload, [&](const wire::Relation& relation) {
-        if (relation.schema == "public" && relation.name == name_of(table)) copy_->take(relation);
+        const bool has_name = relation.schema == "public" && relation.name == name_of(table);
+        if (has_name || relation.oid == oid_of(table)) copy_->take(relation);
       });
   }
 
-  /// What the log has an eye on: the relations that go by the table's name now.
+  /// What the log has an eye on: the table's own relation, and those that go by its name now.
   bool concerns_copy(const wire::Message& message) {
     const auto named = [&](Oid oid) {
-      bool same = false;
+      bool same = oid == oid_of(copy_->table);
       if (const auto known = announced_.find(oid); known != announced_.end())
         with_relation(known->second, [&](const wire::Relation& relation) {
-          same = relation.schema == "public" && relation.name == name_of(copy_->table);
+          same = same || (relation.schema == "public" && relation.name == name_of(copy_->table));
         });
       return same;
     };

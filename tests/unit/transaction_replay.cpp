@@ -164,6 +164,13 @@ TEST_CASE("changes of other tables are not written down", "[transaction]") {
   CHECK(stream.others.replica().size() == 1);
 }
 
+TEST_CASE("a change that nothing has described is written down, too, and ends the replay", "[transaction]") {
+  Stream stream;
+  stream.begin_log();
+  stream.transact(0x300, {insert(2, "two")});
+  CHECK(stream.replay(0x200, {{1, "one"}}) == Errc::invalid_message);
+}
+
 TEST_CASE("columns in another order since the copy are found", "[transaction]") {
   Stream stream;
   stream.transact(0x100, {relation("notes", notes_oid)});

@@ -58,13 +58,13 @@ struct AnyMoved {
   operator T() const&& noexcept;  // NOLINT(google-explicit-constructor)
 };
 template <class T, std::size_t>
-using any_value_for = std::conditional_t<std::is_copy_constructible_v<T>, AnyCopied, AnyMoved>;
+using AnyValueFor = std::conditional_t<std::is_copy_constructible_v<T>, AnyCopied, AnyMoved>;
 
 /// The elements of an array count one by one, but empty braces initialise all of it, which leaves too many others.
 template <class T, std::size_t... Before, std::size_t... After>
 [[nodiscard]] consteval bool is_array_at(std::index_sequence<Before...>, std::index_sequence<After...>) {
-  return requires { T{any_value_for<T, Before>{}..., {}}; } &&
-         !requires { T{any_value_for<T, Before>{}..., {}, any_value_for<T, After>{}...}; };
+  return requires { T{AnyValueFor<T, Before>{}..., {}}; } &&
+         !requires { T{AnyValueFor<T, Before>{}..., {}, AnyValueFor<T, After>{}...}; };
 }
 
 /// An aggregate without base classes that has an array of more than one element.

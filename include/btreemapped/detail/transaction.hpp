@@ -264,10 +264,7 @@ class TransactionBuffer {
   /// Of the tables that others have, nothing is kept: there may be any number of them, made and dropped all day.
   void announce(Oid oid, const TableName& name, std::string_view payload) {
     const bool is_ours = std::find(names_.begin(), names_.end(), name) != names_.end();
-    // Who had the name before has another one, which the server tells before it says more of that table.
-    if (is_ours)
-      std::erase_if(announced_, [&](const auto& each) { return each.first != oid && each.second.name == name; });
-    if (is_ours || routes_.contains(oid)) announced_[oid] = {name, std::string{payload}};
+    if (is_ours || routes_.contains(oid) || announced_.contains(oid)) announced_[oid] = {name, std::string{payload}};
   }
 
   Errc take(const wire::Insert& change, std::string_view payload) {
@@ -302,7 +299,7 @@ class TransactionBuffer {
   bool write_down(Oid relation, std::string_view payload) {
     if (log_ == nullptr) return false;
     const auto announced = announced_.find(relation);
-    if (announced == announced_.end() || !log_->concerns(relation, announced->second.name)) return false;
+    if (!log_->concerns(relation, announced == announced_.end() ? TableName{} : announced->second.name)) return false;
     log_->add(commit_lsn_, payload);
     return true;
   }
