@@ -131,6 +131,7 @@ struct FamilyCodec<SqlMultirange<T>> {
         if (!cut_range(in, range)) return Errc::invalid_text;
         const Errc result = decode_text(in.since(start), type.parts->element, out.ranges.emplace_back());
         if (result != Errc::ok) return result;
+        if (out.ranges.back().empty()) return Errc::invalid_text;  // the server leaves them out
       } while (in.accept(','));
       if (!in.accept('}')) return Errc::invalid_text;
     }
