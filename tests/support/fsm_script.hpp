@@ -51,6 +51,18 @@ class FsmScript {
     fsm.stream_started(now);
   }
 
+  /// The start-up of an attempt that goes on where the stream was.
+  void resume_streaming(Lsn at) {
+    expect(Step::connect);
+    fsm.connected(std::chrono::seconds{60});
+    expect(Step::resume);
+    fsm.resumed(at);
+    expect(Step::publish_copy);
+    fsm.published(now);
+    expect(Step::start_stream);
+    fsm.stream_started(now);
+  }
+
   [[nodiscard]] btreemapped::Errc receive(const std::string& bytes) {
     frame_.emplace(bytes);
     return fsm.frame(now, frame_->view());

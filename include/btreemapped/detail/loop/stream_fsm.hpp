@@ -35,6 +35,7 @@ class StreamFsm {
 
   enum class Step : std::uint8_t {
     connect,
+    resume,  ///< find out whether the stream can go on where it was; then resumed(), or failed()
     preflight,
     create_slot,
     copy,
@@ -62,6 +63,7 @@ class StreamFsm {
   [[nodiscard]] ReplicatorState state() const noexcept {
     switch (phase_) {
       case Phase::connecting: return ReplicatorState::connecting;
+      case Phase::resuming:
       case Phase::checking: return ReplicatorState::preflight;
       case Phase::creating_slot: return ReplicatorState::creating_slot;
       case Phase::copying:
@@ -97,9 +99,12 @@ class StreamFsm {
   [[nodiscard]] Action next(Time now) {
     switch (phase_) {
       case Phase::connecting: return once(Step::connect);
+      case Phase::resuming: return once(Step::resume);
       case Phase::checking: return once(Step::preflight);
       case Phase::creating_slot: return once(Step::create_slot);
-      case Phase::copying: return once(Step::copy);
+      case Phase::copying:
+        if (!asked_once_) copy_began_ = now;
+        return once(Step::copy);
       case Phase::publishing_copy: return {Step::publish_copy, now + longest_publish};
       case Phase::starting: return once(Step::start_stream);
       case Phase::streaming: return next_streaming(now);
@@ -123,7 +128,14 @@ class StreamFsm {
       feedback_interval_ = std::min(feedback_interval_, wal_sender_timeout / 3);
       silence_limit_ = 2 * wal_sender_timeout;
     }
-    enter(Phase::checking);
+    enter(resumes_ ? Phase::resuming : Phase::checking);
+  }
+
+  /// The slot still has all that commits at `position` or later: the stream goes on there, without a copy.
+  void resumed(Lsn position) {
+    if (phase_ != Phase::resuming) return;
+    consistent_point_ = position;
+    enter(Phase::publishing_copy);
   }
 
   void preflight_passed() { proceed(Phase::checking, Phase::creating_slot); }
@@ -139,6 +151,7 @@ class StreamFsm {
   void stream_started(Time now) {
     if (phase_ != Phase::starting) return;
     received_ = applied_ = acknowledged_ = consistent_point_;
+    if (resumes_) acknowledged_ = Lsn{};  // the server may have forgotten in a crash what it was told before
     half_received_ = staging_ = false;
     commit_pending_ = advance_pending_ = reply_owed_ = drained_ = false;
     started_at_ = last_frame_at_ = now;
@@ -184,6 +197,7 @@ class StreamFsm {
   /// The copy, or the transaction, is visible.
   void published(Time now) {
     if (phase_ == Phase::publishing_copy) {
+      note_copy(now);
       enter(Phase::starting);
     } else if (phase_ == Phase::streaming && commit_pending_) {
       commit_pending_ = false;
@@ -207,14 +221,15 @@ class StreamFsm {
     feedback_due_ = now + feedback_interval_;
   }
 
-  /// The attempt or the connection has failed.
-  void failed(Time now, bool retry) {
+  /// The attempt or the connection has failed. With `resumes` the next attempt is to go on where the stream was.
+  void failed(Time now, bool retry, bool resumes = false) {
     if (phase_ == Phase::finished) return;
     if (!retry) {
       enter(Phase::finished);
       return;
     }
     if (phase_ == Phase::backing_off) return;
+    if (phase_ == Phase::copying || phase_ == Phase::publishing_copy) note_copy(now);
     // A stream that was healthy for long; one that only was silent until it was given up is none.
     if (phase_ == Phase::streaming && last_frame_at_ - started_at_ > settings_.longest_backoff) attempts_ = 0;
     const int factor = 1 << std::min(attempts_++, 16U);
@@ -224,6 +239,8 @@ class StreamFsm {
     // Jitter, so that a thousand clients of one restarted server do not come back in step.
     const auto half = delay.count() / 2;
     retry_at_ = now + Duration{half + std::uniform_int_distribution<Duration::rep>{0, half}(jitter_)};
+    resumes_ = resumes;
+    if (!resumes_) retry_at_ = std::max(retry_at_, copy_not_before_);
     enter(Phase::backing_off);
   }
 
@@ -232,6 +249,7 @@ class StreamFsm {
  private:
   enum class Phase : std::uint8_t {
     connecting,
+    resuming,
     checking,
     creating_slot,
     copying,
@@ -254,6 +272,11 @@ class StreamFsm {
 
   void proceed(Phase from, Phase to) noexcept {
     if (phase_ == from) enter(to);
+  }
+
+  /// The copy is over. To copy takes the server no more than half of its time, whatever comes of the copies.
+  void note_copy(Time now) noexcept {
+    if (!resumes_) copy_not_before_ = now + (now - copy_began_);
   }
 
   Action once(Step step) noexcept { return std::exchange(asked_once_, true) ? Action{Step::wait} : Action{step}; }
@@ -285,8 +308,8 @@ class StreamFsm {
     half_received_ = true;
     begin_lsn_ = begin.commit_lsn;
     xid_ = begin.xid;
-    // What committed before the copy's position is in the copy. Anything else that comes from before the applied
-    // position contradicts what the server said, and skipping it could lose it.
+    // What committed before the copy's position, or before a resumed one, is visible. Anything else that comes from
+    // before the applied position contradicts what the server said, and skipping it could lose it.
     skipping_ = begin.commit_lsn < consistent_point_;
     if (!skipping_ && begin.commit_lsn < applied_) return Errc::invalid_message;
     staging_ = !skipping_;
@@ -328,6 +351,9 @@ class StreamFsm {
   bool asked_once_ = false;  // has the work of this phase been given out?
   unsigned attempts_ = 0;
   Time retry_at_{};
+  bool resumes_ = false;  // this attempt, or else the next one
+  Time copy_began_{};
+  Time copy_not_before_{};
 
   Duration feedback_interval_ = longest_feedback_interval;
   Duration silence_limit_ = silence_limit_without_timeout;
