@@ -31,7 +31,8 @@ struct Commit {
   std::chrono::sys_time<std::chrono::microseconds> time{};
   std::vector<Change> changes{};
   std::vector<Detached> detached{};  ///< tables that stop following at this commit and keep the one before
-  std::vector<Table*> rejoined{};    ///< tables that are live again, or for the first time
+  std::vector<Table*> rejoined{};    ///< tables that are live again, or for the first time, by a copy
+  std::vector<Table*> resumed{};     ///< tables that are live again as they were
 
   /// Units: rows, of all changes.
   [[nodiscard]] std::size_t size() const noexcept {
@@ -39,7 +40,9 @@ struct Commit {
     for (const Change& each : changes) rows += each.delta->size();
     return rows;
   }
-  [[nodiscard]] bool empty() const noexcept { return changes.empty() && detached.empty() && rejoined.empty(); }
+  [[nodiscard]] bool empty() const noexcept {
+    return changes.empty() && detached.empty() && rejoined.empty() && resumed.empty();
+  }
 };
 
 }  // namespace detail

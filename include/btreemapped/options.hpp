@@ -25,8 +25,14 @@ struct Options {
   std::vector<std::string> publications{};
   /// Creates the publication for just the added tables if there is none of this name. The role must own the tables.
   bool create_publication = false;
-  /// The name of the temporary replication slot: [a-z0-9_], at most 63 bytes. Empty: a unique one for each attempt.
+  /// The name of the replication slot: [a-z0-9_], at most 63 bytes. Empty: a unique one for each attempt.
   std::string slot_name{};
+  /// Makes the slot outlive a lost connection, so that the stream goes on where it was, without a copy. Needs a
+  /// `slot_name` that no other process has. What it costs: while this process is away the server keeps its log for it,
+  /// without end unless `max_slot_wal_keep_size` says otherwise. It is dropped by stop(), and when following has become
+  /// impossible; that of a process that has crashed is dropped by the next one that starts with its name, or must be by
+  /// you: SELECT pg_drop_replication_slot('name'). A slot of this name that is not this library's is left alone.
+  bool durable_slot = false;
   /// Lets reads before the first complete copy see an empty table, instead of NotReadyError.
   bool empty_until_synced = false;
 
@@ -34,11 +40,16 @@ struct Options {
   /// standby, where the stream has a commit before they have. Costs a question to the server for each transaction.
   bool never_ahead = false;
 
-  /// For creating the slot, which waits for every transaction that is writing at that moment.
+  /// For creating the slot, which waits for every transaction that is writing at that moment; and at the start for
+  /// another process that still has one of its name.
   std::chrono::milliseconds slot_timeout{30'000};
   /// For the locks that the copy needs on its tables; a waiting ALTER TABLE or TRUNCATE is in their way.
   std::chrono::milliseconds lock_timeout{10'000};
-  /// The pause before the first new attempt after a lost connection; it doubles with each failure.
+  /// How often within an hour all tables may be copied afresh for the same reason, other than a lost connection,
+  /// before that reason ends the Replicator.
+  std::size_t max_rebuilds_per_hour = 5;
+  /// The pause before the first new attempt after a lost connection; it doubles with each failure. Tables are not
+  /// copied again sooner than the last copy took.
   std::chrono::milliseconds shortest_backoff{100};
   /// The longest pause between two attempts, also where `shortest_backoff` is longer.
   std::chrono::milliseconds longest_backoff{15'000};

@@ -43,9 +43,10 @@ struct Status {
 enum class EventKind : std::uint8_t {
   connected,     ///< to the server; the checks follow
   warning,       ///< of the preflight: replication goes on
-  slot_waiting,  ///< for transactions that were open before; `message` names them
+  slot_waiting,  ///< for transactions that were open before, or for another user of the slot; `message` names them
   copying,       ///< progress; several may be merged into the newest
   synced,        ///< all tables are copied and follow, but for those that have failed
+  resumed,       ///< the stream goes on where it was lost; nothing had to be copied
   stale,         ///< the stream is lost or given up; reads go on with the last commit
   retrying,      ///< an attempt to follow has failed before its stream began; another one will be made
   table_stale,   ///< one table is being copied afresh; it shows its last commit meanwhile, and the others go on
@@ -63,6 +64,7 @@ enum class EventKind : std::uint8_t {
     case EventKind::slot_waiting: return "slot waiting";
     case EventKind::copying: return "copying";
     case EventKind::synced: return "synced";
+    case EventKind::resumed: return "resumed";
     case EventKind::stale: return "stale";
     case EventKind::retrying: return "retrying";
     case EventKind::table_stale: return "table stale";

@@ -52,11 +52,11 @@ class FsmScript {
   }
 
   /// The start-up of an attempt that goes on where the stream was.
-  void resume_streaming(Lsn at) {
+  void resume_streaming(bool sends_landmark = false) {
     expect(Step::connect);
     fsm.connected(std::chrono::seconds{60});
     expect(Step::resume);
-    fsm.resumed(at);
+    fsm.resumed(sends_landmark);
     expect(Step::publish_copy);
     fsm.published(now);
     expect(Step::start_stream);

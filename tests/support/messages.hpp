@@ -121,11 +121,12 @@ inline MessageBuilder relation_message(const btreemapped::detail::TableName& tab
   return builder;
 }
 
-inline MessageBuilder begin_message(btreemapped::Lsn commit_lsn) {
-  return MessageBuilder('B').lsn(commit_lsn).u64(0).u32(743);
+/// Units: `clock` is in microseconds since 2000-01-01 UTC.
+inline MessageBuilder begin_message(btreemapped::Lsn commit_lsn, std::uint64_t clock = 0, std::uint32_t xid = 743) {
+  return MessageBuilder('B').lsn(commit_lsn).u64(clock).u32(xid);
 }
 
-/// Units: `clock` is in microseconds since 2000-01-01 UTC.
+/// Units: as for begin_message().
 inline MessageBuilder commit_message(btreemapped::Lsn commit_lsn, btreemapped::Lsn end_lsn, std::uint64_t clock = 0) {
   return MessageBuilder('C').byte('\0').lsn(commit_lsn).lsn(end_lsn).u64(clock);
 }

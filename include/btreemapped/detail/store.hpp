@@ -73,8 +73,9 @@ class Store {
     for (const Commit::Change& each : commit.changes)
       if (Journal* const journal = each.table->journal()) each.delta->record(*journal, commit.commit_lsn);
     for (const Commit::Detached& each : commit.detached) detach(*each.table, each.state, Clock::now());
-    for (Table* const table : commit.rejoined) table->set_live();
-    sequence_.fetch_add(1, std::memory_order_release);
+    for (Table* const table : commit.rejoined) table->set_copied();
+    for (Table* const table : commit.resumed) table->set_live();
+    if (commit.resumed.empty()) sequence_.fetch_add(1, std::memory_order_release);
     // A copy says where it is, also when it comes from a server that is not as far as the one before.
     if (commit.rejoined.empty()) move_to(commit.end_lsn);
     else lsn_.store(commit.end_lsn.value(), std::memory_order_seq_cst);

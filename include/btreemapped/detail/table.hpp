@@ -158,11 +158,15 @@ class Table {
  private:
   friend class Store;
 
+  void set_copied() noexcept {
+    set_live();
+    copies_.fetch_add(1, std::memory_order_acq_rel);
+  }
+
   void set_live() noexcept {
     detached_at_.store(0, std::memory_order_release);
     stale_since_.store(0, std::memory_order_release);
     state_.store(TableState::live, std::memory_order_release);
-    copies_.fetch_add(1, std::memory_order_acq_rel);
   }
 
   void set_not_live(TableState state, Clock::time_point now) noexcept {

@@ -127,6 +127,14 @@ class TransactionBuffer {
     return out;
   }
 
+  /// Those that followed when the last commit was finished, whatever has been made of what came since.
+  [[nodiscard]] std::vector<Followed> followed_before() const {
+    std::vector<Followed> out;
+    for (const Follower& follower : followers_)
+      if (!follower.detached || follower.detached_as) out.push_back(follower.followed);
+    return out;
+  }
+
   [[nodiscard]] bool follows(const Table& table) const noexcept {
     return std::any_of(followers_.begin(), followers_.end(), [&](const Follower& follower) {
       return follower.followed.table == &table && !follower.detached;

@@ -88,3 +88,11 @@ TEST_CASE("a connection string that cannot be read is refused without a word of 
     CHECK_THAT(error.what(), !ContainsSubstring("oops"));
   }
 }
+
+TEST_CASE("a durable slot needs a name by which it is found again") {
+  Options options = good_options();
+  options.durable_slot = true;
+  must_be_refused(options, "Options::slot_name");
+  options.slot_name = "mine";
+  CHECK_NOTHROW(check_options(options));
+}

@@ -182,3 +182,24 @@ TEST_CASE("a copy that somebody asks for is due at once, however often the table
   timer.schedule(morning + 2h, Cause::asked);
   CHECK(timer.due() == morning + 2h);
 }
+
+TEST_CASE("an attempt that was cut off is due again for the reason that it had", "[heal_timer]") {
+  HealTimer timer;
+  timer.schedule(morning, Cause::value);
+  timer.begin_attempt();
+  timer.again(morning);
+  CHECK(timer.due() >= morning + 30s);
+  timer.copied(morning);
+  timer.schedule(morning, Cause::asked);
+  timer.begin_attempt();
+  timer.again(morning + 1s);
+  CHECK(timer.due() == morning + 1s);
+}
+
+TEST_CASE("what is due is not put off by an attempt that was cut off", "[heal_timer]") {
+  HealTimer timer;
+  timer.schedule(morning, Cause::divergence);
+  const auto due = timer.due();
+  timer.again(morning + 1h);
+  CHECK(timer.due() == due);
+}

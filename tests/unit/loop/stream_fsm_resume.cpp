@@ -57,7 +57,7 @@ TEST_CASE("a stream that may go on where it was is resumed without preflight, sl
   CHECK(script.fsm.state() == ReplicatorState::preflight);
   CHECK(script.step() == Step::resume);
   CHECK(script.step() == Step::wait);
-  script.fsm.resumed(Lsn{0x2030});
+  script.fsm.resumed(false);
   CHECK(script.step() == Step::publish_copy);
   script.fsm.published(script.now);
   CHECK(script.step() == Step::start_stream);
@@ -70,7 +70,7 @@ TEST_CASE("a resumed stream begins the half received transaction again, and skip
   FsmScript script;
   script.start_streaming();
   lose(script, true);
-  script.resume_streaming(Lsn{0x2030});
+  script.resume_streaming();
   script.published.clear();
   script.hear_transaction(Lsn{0x2000}, Lsn{0x2030});
   script.settle();
@@ -84,7 +84,7 @@ TEST_CASE("a resumed stream tells the server at once where it is", "[fsm]") {
   FsmScript script;
   script.start_streaming();
   lose(script, true);
-  script.resume_streaming(Lsn{0x2030});
+  script.resume_streaming();
   script.feedback.clear();
   script.settle();
   REQUIRE(script.feedback.size() == 1);
@@ -124,15 +124,64 @@ TEST_CASE("a resumption that was cut off is tried again", "[fsm]") {
     script.fsm.failed(script.now, true, true);
     script.now = script.fsm.retry_at();
   }
-  script.resume_streaming(Lsn{0x2030});
+  script.resume_streaming();
 }
 
 TEST_CASE("a late word that the stream may go on changes nothing", "[fsm]") {
   FsmScript script;
   script.start_streaming();
-  script.fsm.resumed(Lsn{0x9000});
+  script.fsm.resumed(true);
   CHECK(script.fsm.state() == ReplicatorState::streaming);
   CHECK(script.fsm.applied() == FsmScript::consistent_point);
+}
+
+TEST_CASE("where the server's memory was thrown back, the last commit must come again before anything new", "[fsm]") {
+  FsmScript script;
+  script.start_streaming();
+  script.hear(test::begin_message(Lsn{0x1800}, 77, 5));
+  script.settle();
+  script.hear(test::commit_message(Lsn{0x1800}, Lsn{0x1830}, 77));
+  script.settle();
+  script.fsm.failed(script.now, true, true);
+  script.now = script.fsm.retry_at();
+  script.resume_streaming(true);
+  script.published.clear();
+  script.feedback.clear();
+  CHECK(script.fsm.awaits_landmark());
+  SECTION("and if it does, the stream goes on") {
+    script.hear(test::keepalive(Lsn{0x1400}));
+    script.hear(test::begin_message(Lsn{0x1800}, 77, 5));
+    CHECK_FALSE(script.fsm.awaits_landmark());
+    script.hear(test::commit_message(Lsn{0x1800}, Lsn{0x1830}, 77));
+    script.settle();
+    REQUIRE_FALSE(script.feedback.empty());
+    CHECK(script.feedback.back().position == Lsn{0x1830});
+    script.hear_transaction(Lsn{0x3000}, Lsn{0x3030});
+    script.settle();
+    CHECK(script.published == std::vector{Lsn{0x3030}});
+  }
+  SECTION("and until it does, the server is not told that we had it") {
+    script.hear(test::keepalive(Lsn{0x1400}, true));
+    script.settle();
+    REQUIRE(script.feedback.size() == 1);
+    CHECK(script.feedback[0].position == Lsn{});
+  }
+  SECTION("and what comes in its place is refused") {
+    SECTION("another transaction at its position") {
+      static_cast<void>(script.receive(test::begin_message(Lsn{0x1800}, 77, 6)));
+      static_cast<void>(script.receive(test::commit_message(Lsn{0x1800}, Lsn{0x1830}, 77)));
+      CHECK(script.receive(test::begin_message(Lsn{0x3000}, 99, 7)) != Errc::ok);
+    }
+    SECTION("one of another time") {
+      static_cast<void>(script.receive(test::begin_message(Lsn{0x1800}, 78, 5)));
+      static_cast<void>(script.receive(test::commit_message(Lsn{0x1800}, Lsn{0x1830}, 78)));
+      CHECK(script.receive(test::begin_message(Lsn{0x3000}, 99, 7)) != Errc::ok);
+    }
+    SECTION("a new one") { CHECK(script.receive(test::begin_message(Lsn{0x3000}, 99, 7)) != Errc::ok); }
+    SECTION("a position beyond it") { CHECK(script.receive(test::keepalive(Lsn{0x2000})) != Errc::ok); }
+    CHECK(script.fsm.awaits_landmark());
+    CHECK(script.published.empty());
+  }
 }
 
 TEST_CASE("tables are not copied again sooner than the last copy took", "[fsm]") {

@@ -19,14 +19,16 @@
 #include <btreemapped/detail/interrupt.hpp>
 #include <btreemapped/detail/loop/catalog_watch.hpp>
 #include <btreemapped/detail/loop/checked_options.hpp>
+#include <btreemapped/detail/loop/control_session.hpp>
+#include <btreemapped/detail/loop/durable_slot.hpp>
+#include <btreemapped/detail/loop/guard_verdict.hpp>
+#include <btreemapped/detail/loop/table_catalog.hpp>
 #include <btreemapped/detail/pq/conninfo.hpp>
 #include <btreemapped/detail/pq/snapshot_copy.hpp>
 #include <btreemapped/detail/pq/stream.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/sql/blockers.hpp>
-#include <btreemapped/detail/sql/catalog.hpp>
 #include <btreemapped/detail/sql/copy_guard.hpp>
-#include <btreemapped/detail/sql/publication.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/sql/visibility.hpp>
 #include <btreemapped/detail/store.hpp>
@@ -34,6 +36,7 @@
 #include <btreemapped/detail/transaction.hpp>
 #include <btreemapped/detail/wire/copy_text.hpp>
 #include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
 #include <btreemapped/options.hpp>
 #include <btreemapped/preflight.hpp>
 
@@ -60,8 +63,10 @@ class Attempt {
     StreamSource source{};
     std::string slot_name{};
     std::vector<Table*> tables{};
-    bool follows = true;  ///< a stream is to begin where the copy ends
-    Reader reader{};      ///< if the rows are not to take the place of those that are served
+    bool follows = true;                  ///< a stream is to begin where the copy ends
+    Reader reader{};                      ///< if the rows are not to take the place of those that are served
+    bool durable = false;                 ///< the slot is to outlive this attempt
+    std::vector<sql::Backend> earlier{};  ///< sessions of attempts with this slot that the server may not have missed
   };
 
   /// Called while a table is copied, on the worker's thread.
@@ -86,68 +91,89 @@ class Attempt {
   struct Greeting {
     std::chrono::milliseconds sender_timeout{};
     std::uint64_t wal_block_size = 0;
+    std::vector<sql::Backend> backends{};  ///< with a durable slot: our sessions, also those that are still to end
   };
 
   Greeting connect() {
     stream_.emplace(pq::ReplicationStream::open(plan_.source.connection, interrupt_, no_deadline));
     backend_pid_ = stream_->connection().backend_pid();
-    const pq::SystemIdentity identity = stream_->identify_system(no_deadline);
-    if (!plan_.source.system_identifier.empty() && plan_.source.system_identifier != identity.system_identifier)
+    identity_ = stream_->identify_system(no_deadline);
+    if (!plan_.source.system_identifier.empty() && plan_.source.system_identifier != identity_.system_identifier)
       throw_two_servers();
-    plan_.source.system_identifier = identity.system_identifier;
+    plan_.source.system_identifier = identity_.system_identifier;
     pinned_ = pq::pinned_to(pq::with_defaults(plan_.source.connection), stream_->connection().address());
-    control_ = std::make_unique<sql::Session>(pinned_, interrupt_);
+    control_.open(pinned_);
     const sql::Rows block = stream_->connection().exec("SHOW wal_block_size", "cannot read wal_block_size");
-    return {stream_->sender_timeout(no_deadline), block.number<std::uint64_t>(0, 0)};
+    Greeting greeting{stream_->sender_timeout(no_deadline), block.number<std::uint64_t>(0, 0)};
+    if (plan_.durable)
+      greeting.backends =
+          control_.ask([&](sql::Session& session) { return evict(session, backend_pid_, plan_.earlier); });
+    return greeting;
   }
 
   /// The very server that connect() reached, for further attempts.
   [[nodiscard]] StreamSource source() const { return {pinned_, plan_.source.system_identifier}; }
 
+  [[nodiscard]] const pq::SystemIdentity& identity() const noexcept { return identity_; }
+
   [[nodiscard]] const std::vector<Table*>& tables() const noexcept { return plan_.tables; }
 
-  struct Findings {
-    std::vector<Problem> server{};
-    std::vector<std::vector<Problem>> tables{};  ///< as Plan::tables
-    std::vector<Problem> publications{};
+  struct Resumed {
+    std::vector<Table*> altered{};
+    bool sends_last_commit = false;  ///< the stream begins with it, once more
   };
+
+  /// In the place of check(), create_slot() and copy(): makes sure that the stream can go on where it was. Gives the
+  /// tables that have been altered meanwhile; start() follows the others.
+  /// Throws: SlotError, retryable where the slot may still be had as it was.
+  Resumed resume(const Resumption& from) {
+    const auto [confirmed, altered] = control_.ask([&](sql::Session& session) {
+      lock_slot(session, plan_.slot_name);
+      require_same_history(*stream_, session, identity_, from);
+      const Lsn kept = require_slot_at(session, plan_.slot_name, from.position);
+      return std::pair{kept, find_altered(session, {from.followed, {}}, publications_, backend_pid_)};
+    });
+    followed_ = from.followed;
+    for (const Table* const table : altered) forget(*table);
+    if (followed_.empty() && !altered.empty()) throw SlotError("all tables or their publication were altered");
+    resumes_at_ = from.position;
+    // What the server has of the slot is ours if it has our word on the last commit. Else it was thrown back, by a
+    // crash, or by a restore from a backup, after which it may write another history: the last commit must come again.
+    const bool thrown_back = confirmed < from.last_commit_end;
+    begin_ = thrown_back ? from.last_commit : from.last_commit_end;
+    return {altered, thrown_back};
+  }
+
+  using Findings = PreflightFindings;
 
   /// Looks at server, publication and tables before any slot exists. Only tables without an error are followed.
   Findings check() {
-    Catalog catalog = read_catalog();
-    if (create_publication_ && !catalog.server.publications.front().exists && create_publication(catalog))
-      catalog = read_catalog();
+    TableCatalog catalog = control_.ask([&](sql::Session& session) {
+      const auto read = [&] { return read_table_catalog(session, plan_.tables, publications_, backend_pid_); };
+      TableCatalog found = read();
+      const bool missing = create_publication_ && !found.server.publications.front().exists;
+      return missing && create_publication(session, found, plan_.tables, publications_.front()) ? read() : found;
+    });
     if (catalog.server.system_identifier != plan_.source.system_identifier) throw_two_servers();
-    Findings findings;
-    server_ = catalog.server;
-    findings.server = judge_server(server_, never_ahead_);
-    if (catalog.tables.empty()) return findings;
-    std::vector<TableToJudge> all;
-    for (std::size_t i = 0; i < catalog.tables.size(); ++i)
-      all.push_back({catalog.tables[i], plan_.tables[i]->needs()});
-    findings.publications = judge_publications({server_}, all);
-    for (std::size_t i = 0; i < plan_.tables.size(); ++i) {
-      Table& table = *plan_.tables[i];
-      findings.tables.push_back(TableJudge({server_}, catalog.tables[i], table.needs()).judge());
-      if (!has_errors(findings.tables.back()))
-        followed_.push_back({&table, std::make_shared<const TableShape>(std::move(catalog.tables[i].shape))});
-    }
-    return findings;
+    return judge_catalog(catalog, plan_.tables, never_ahead_, followed_);
   }
 
   /// Blocks and locks: until the transactions that are writing now have ended, or slot_timeout.
   Lsn create_slot() {
     const Deadline deadline = std::chrono::steady_clock::now() + slot_timeout_ + std::chrono::seconds{1};
-    slot_ = stream_->create_slot(plan_.slot_name, slot_timeout_, deadline);
+    if (plan_.durable) control_.ask([&](sql::Session& session) { claim_slot(session, plan_.slot_name); });
+    using Life = pq::ReplicationStream::SlotLife;
+    slot_ =
+        stream_->create_slot(plan_.slot_name, slot_timeout_, deadline, plan_.durable ? Life::durable : Life::temporary);
     return slot_.consistent_point;
   }
 
   /// For whom create_slot() waits; to be asked on another thread meanwhile. Empty where that cannot be found out: no
   /// attempt fails for want of an explanation.
   std::string who_blocks() {
-    const std::lock_guard lock(control_mutex_);
     try {
-      return sql::describe(sql::find_blockers(*control_, backend_pid_));
+      return control_.ask(
+          [&](sql::Session& session) { return sql::describe(sql::find_blockers(session, backend_pid_)); });
     } catch (const Error&) {
       return {};
     }
@@ -174,7 +200,12 @@ class Attempt {
     return out;
   }
 
-  void start() { stream_->start(plan_.slot_name, Lsn{}, publications_, no_deadline); }
+  void start() {
+    stream_->start(plan_.slot_name, begin_, publications_, no_deadline);
+    if (!resumes_at_) return;
+    // The server would pass over in silence what somebody else has read until now.
+    control_.ask([&](sql::Session& session) { require_slot_at(session, plan_.slot_name, resumes_at_, backend_pid_); });
+  }
 
   /// The driver's, once started.
   [[nodiscard]] pq::ReplicationStream& stream() { return *stream_; }
@@ -183,33 +214,24 @@ class Attempt {
 
   /// Those that no longer look as they did when they were copied, and those that would fit now.
   std::vector<Table*> changed_tables(const WatchList& list) {
-    const std::lock_guard lock(control_mutex_);
-    try {
-      return find_altered(*control_, list, publications_, backend_pid_);
-    } catch (const Error&) {
-      // Somebody ended the session or the query. Once more, as the price of a failure is a copy of all tables.
-      interrupt_->check();
-      control_.reset();
-      control_ = std::make_unique<sql::Session>(pinned_, interrupt_);  // fails when it is the server that has gone
-      return find_altered(*control_, list, publications_, backend_pid_);
-    }
+    // Somebody may have ended the session or the query. Once more, as the price of a failure is a copy of all tables.
+    return control_.insist(
+        [&](sql::Session& session) { return find_altered(session, list, publications_, backend_pid_); },
+        [&](sql::Session& session) {
+          // Who has the lock meanwhile cannot have the slot, as long as the stream is there.
+          if (plan_.durable) session.query("cannot lock the replication slot", sql::slot_lock_query(plan_.slot_name));
+        });
   }
 
   /// Do those who read the server see this transaction by now?
   bool is_visible(std::uint32_t xid) {
-    const std::lock_guard lock(control_mutex_);
-    return sql::is_visible(*control_, xid);
+    return control_.ask([&](sql::Session& session) { return sql::is_visible(session, xid); });
   }
 
   /// Readable when the server ends the idle control session, as it does with all sessions when it shuts down.
-  [[nodiscard]] int control_socket() const { return control_ == nullptr ? -1 : control_->socket(); }
+  [[nodiscard]] int control_socket() const { return control_.socket(); }
 
  private:
-  struct Catalog {
-    ServerShape server{};
-    std::vector<sql::TableFacts> tables{};
-  };
-
   static constexpr std::size_t rows_per_report = 16'384;
   static constexpr std::chrono::milliseconds seal_slice{50};  // an interrupt() waits for it
 
@@ -223,67 +245,19 @@ class Attempt {
                           {.retryable = true});
   }
 
-  Catalog read_catalog() {
-    Catalog catalog;
-    catalog.server = sql::read_server(*control_, publications_, backend_pid_);
-    if (catalog.server.version >= oldest_server_version)
-      catalog.tables = sql::read_tables(*control_, names_of(plan_.tables), publications_);
-    return catalog;
-  }
-
-  /// False when a table is not fit for it; check() then says why.
-  bool create_publication(const Catalog& catalog) {
-    std::vector<TableShape> shapes;
-    for (std::size_t i = 0; i < catalog.tables.size(); ++i) {
-      const sql::TableFacts& facts = catalog.tables[i];
-      if (has_errors(TableJudge({catalog.server, true}, facts, plan_.tables[i]->needs()).judge())) return false;
-      const auto same_table = [&](const TableShape& shape) { return shape.oid == facts.shape.oid; };
-      if (std::none_of(shapes.begin(), shapes.end(), same_table)) shapes.push_back(facts.shape);
-    }
-    if (shapes.empty()) return false;
-    sql::create_publication(*control_, publications_.front(), shapes);
-    return true;
-  }
-
   void forget(const Table& table) {
     std::erase_if(followed_, [&](const Followed& each) { return each.table == &table; });
   }
 
-  /// Leaves out the tables that cannot be had at all.
-  /// Throws: SchemaError, retryable, when a table changed after the slot was made, or somebody holds it.
+  /// Leaves out the tables that cannot be had, or not now.
   void guard(pq::SnapshotCopy& snapshot, std::vector<Fault>& faults) {
-    const std::lock_guard lock(control_mutex_);
     std::vector<sql::CopySource> sources;
     for (const Followed& each : followed_) sources.push_back(source_of(each));
-    const sql::GuardReport report =
-        sql::guard_copy(snapshot, *control_, sources, publications_, lock_timeout_, no_deadline);
-    const auto again = [&](std::size_t table, const std::string& what, const std::string& sqlstate) {
-      // All tables of the first copies belong together; those that are copied alone do not wait for each other.
-      if (plan_.follows)
-        throw SchemaError(what, {.sqlstate = sqlstate, .table = to_string(sources[table].table), .retryable = true});
-      faults.push_back({followed_[table].table, {}, what, slot_.consistent_point, true, sqlstate, sqlstate.empty()});
-    };
-    const auto altered = [&](std::size_t i) {
-      again(i, "table " + to_string(sources[i].table) + " was altered before it was to be copied", "");
-    };
-    std::vector<bool> found(sources.size(), false);
-    for (const sql::GuardFinding& finding : report.findings) {
-      const std::size_t i = finding.table;
-      found[i] = true;
-      if (finding.retryable) again(i, finding.what, finding.sqlstate);
-      else if (!has_same_definition(followed_[i], report.fingerprints[i])) altered(i);
-      else faults.push_back({followed_[i].table, {}, finding.what, slot_.consistent_point, false, finding.sqlstate});
-    }
-    for (std::size_t i = 0; i < sources.size(); ++i) {
-      if (found[i]) continue;
-      if (!has_same_definition(followed_[i], report.fingerprints[i])) {
-        altered(i);
-        continue;
-      }
-      auto copied = std::make_shared<TableShape>(*followed_[i].shape);
-      copied->fingerprint = report.fingerprints[i];
-      followed_[i].shape = std::move(copied);
-    }
+    const sql::GuardReport report = control_.ask([&](sql::Session& session) {
+      return sql::guard_copy(snapshot, session, sources, publications_, lock_timeout_, no_deadline);
+    });
+    const CopyBond bond = plan_.follows ? CopyBond::together : CopyBond::alone;
+    faults = heed_guard(report, slot_.consistent_point, bond, followed_);
     for (const Fault& fault : faults) forget(*fault.table);
   }
 
@@ -381,12 +355,13 @@ class Attempt {
   std::optional<pq::ReplicationStream> stream_{};
   int backend_pid_ = 0;
   std::mutex rows_mutex_{};
-  std::mutex control_mutex_{};  // a late answer to who_blocks() may overlap the next step
-  std::unique_ptr<sql::Session> control_{};
+  ControlSession control_{interrupt_};  // a late answer to who_blocks() may overlap the next step
   std::string pinned_{};
-  ServerShape server_{};
+  pq::SystemIdentity identity_{};
   std::vector<Followed> followed_{};
   pq::CreatedSlot slot_{};
+  Lsn resumes_at_{};  // all before it is visible, of a stream that goes on where it was
+  Lsn begin_{};       // of its messages
 };
 
 }  // namespace detail

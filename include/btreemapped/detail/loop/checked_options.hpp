@@ -69,6 +69,8 @@ inline void check_options(const Options& options) {
                        " ms; it must be positive");
   if (options.max_log_bytes == 0) throw UsageError("Options::max_log_bytes is 0; it must be positive");
   check_publications(options);
+  if (options.durable_slot && options.slot_name.empty())
+    throw UsageError("Options::durable_slot needs Options::slot_name, by which the slot is found again");
   if (!options.slot_name.empty()) pq::check_slot_name(options.slot_name);
   static_cast<void>(pq::parse_conninfo(options.connection));
 }

@@ -22,8 +22,11 @@
 #include <btreemapped/detail/loop/attempt_runner.hpp>
 #include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
+#include <btreemapped/detail/loop/failure_policy.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
+#include <btreemapped/detail/loop/preflight_verdict.hpp>
+#include <btreemapped/detail/loop/slot_keeper.hpp>
 #include <btreemapped/detail/loop/slot_wait.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
 #include <btreemapped/detail/loop/stream_fsm.hpp>
@@ -75,6 +78,8 @@ class Driver {
         health_(store_, notifier_, board_),
         fsm_({options_.shortest_backoff, options_.longest_backoff, std::random_device{}()}),
         runner_(around.mailbox, [](const std::exception_ptr& reason) { std::rethrow_exception(reason); }),
+        slot_(options_),
+        policy_(options_),
         slot_wait_(options_, notifier_, runner_),
         gate_(options_.never_ahead, runner_),
         care_(options_, store_, notifier_, around.mailbox, health_, runner_, buffer_) {}
@@ -94,6 +99,7 @@ class Driver {
       }
     }
     end_attempt();
+    slot_.drop();
     return fatal_;
   }
 
@@ -124,12 +130,12 @@ class Driver {
   using Action = StreamFsm::Action;
 
   static constexpr std::chrono::milliseconds side_look_interval{100};
-  static constexpr std::chrono::seconds name_patience{30};
 
   // What the state machine asks for.
   bool perform(const Action& action, Time now) {
     switch (action.step) {
       case Step::connect: connect(); return true;
+      case Step::resume: resume(); return true;
       case Step::preflight: check(); return true;
       case Step::create_slot: create_slot(); return true;
       case Step::copy: copy(); return true;
@@ -154,12 +160,24 @@ class Driver {
   void connect() {
     std::vector<Table*> tables;
     for (const auto& table : store_->tables()) tables.push_back(table.get());
-    Attempt::Plan plan{{options_.connection}, new_slot_name(options_), std::move(tables)};
-    runner_.begin(std::make_shared<Attempt>(options_, store_, std::move(plan)), options_.on_thread_start);
+    runner_.begin(std::make_shared<Attempt>(options_, store_, slot_.plan(std::move(tables))), options_.on_thread_start);
     runner_.on_link(&Attempt::connect, [this](const Attempt::Greeting& greeting) {
       board_.wal_block_size.store(std::max<std::uint64_t>(greeting.wal_block_size, 1));
+      slot_.connected(greeting, runner_.attempt());
       notifier_->post({EventKind::connected, {}, "connected", 0, {}});
       fsm_.connected(greeting.sender_timeout);
+    });
+  }
+
+  void resume() {
+    const auto work = [from = slot_.resumption()](Attempt& attempt) { return attempt.resume(from); };
+    runner_.on_link(work, [this](const Attempt::Resumed& resumed) {
+      for (Table* const table : resumed.altered) health_.expire(*table, HealTimer::Cause::altered, altered(*table));
+      health_.resume(runner_.attempt().followed());
+      pending_.emplace();
+      pending_->commit_lsn = pending_->end_lsn = slot_.resumption().position;
+      for (const Followed& each : runner_.attempt().followed()) pending_->resumed.push_back(each.table);
+      fsm_.resumed(resumed.sends_last_commit);
     });
   }
 
@@ -169,24 +187,8 @@ class Driver {
 
   /// Before the first complete copy everything must be right; later only the tables that are not stay behind.
   void judge(const Attempt::Findings& findings) {
-    std::vector<Problem> all = findings.server;
-    for (const std::vector<Problem>& problems : findings.tables) add_new(all, problems);
-    add_new(all, findings.publications);
-    std::vector<Problem> errors;
-    bool of_tables_only = true;
-    for (const Problem& problem : all) {
-      if (problem.severity == Problem::Severity::warning) {
-        notifier_->post({EventKind::warning, problem.table, detail::describe(std::span{&problem, 1}), 0, {}});
-      } else {
-        of_tables_only = of_tables_only && !problem.table.empty();
-        errors.push_back(problem);
-      }
-    }
-    const bool none_left = runner_.attempt().followed().empty();
-    if (!errors.empty() && (!of_tables_only || !synced_ || none_left)) {
-      throw SchemaError("cannot follow the tables:\n" + detail::describe(errors),
-                        {.table = errors.front().table, .column = errors.front().column});
-    }
+    require_fit(findings, runner_.attempt().followed().empty(),
+                synced_ ? Strictness::any_table : Strictness::every_table, *notifier_);
     health_.begin_anew();
     for (std::size_t i = 0; i < findings.tables.size(); ++i) {
       std::vector<Problem> own;
@@ -199,8 +201,10 @@ class Driver {
 
   void create_slot() {
     slot_wait_.begin(Clock::now());
+    slot_.creating();
     runner_.on_link(&Attempt::create_slot, [this](Lsn consistent_point) {
       slot_wait_.end();
+      slot_.created(consistent_point);
       fsm_.slot_created(consistent_point);
     });
   }
@@ -223,8 +227,10 @@ class Driver {
   }
 
   void publish_copy(Time until) {
-    if (!store_->publish(*pending_, until, stop_)) return;
+    const bool nothing_follows = fsm_.resumes() && pending_->empty();
+    if (!nothing_follows && !store_->publish(*pending_, until, stop_)) return;
     for (Table* const table : pending_->rejoined) health_.heal(*table);
+    if (!fsm_.resumes()) policy_.copied();
     board_.received.store(pending_->end_lsn.value(), std::memory_order_relaxed);
     pending_.reset();
     fsm_.published(Clock::now());
@@ -234,9 +240,11 @@ class Driver {
     runner_.on_link(&Attempt::start, [this] {
       buffer_.begin_session(runner_.attempt().followed(), names_of(runner_.attempt().tables()));
       care_.begin(Clock::now());
+      slot_.started(runner_.attempt());
       fsm_.stream_started(Clock::now());
       board_.set_error({});
       if (!std::exchange(synced_, true)) on_synced_();
+      if (fsm_.resumes()) return notifier_->post({EventKind::resumed, {}, "goes on where it was", 0, store_->lsn()});
       const bool all = runner_.attempt().followed().size() == store_->tables().size();
       notifier_->post(
           {EventKind::synced,
@@ -253,8 +261,11 @@ class Driver {
     if (care_.tend(now, until, fsm_.at_boundary(), fsm_.applied(), stop_)) return stream.require_peer();
     if (const auto bytes = stream.receive()) {
       board_.last_message_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
-      require(fsm_.frame(now, *bytes));
-      return;
+      const Errc error = fsm_.frame(now, *bytes);
+      if (error != Errc::ok && fsm_.awaits_landmark())
+        throw SlotError("the server's log no longer has the last commit, as after a restore from a backup",
+                        {.sqlstate = "55000"});
+      return require(error);
     }
     fsm_.drained(now);
     if (fsm_.next(now).step != Step::receive) return;
@@ -319,44 +330,39 @@ class Driver {
 
   /// The attempt, or the stream, has ended. Terminal only when it cannot succeed by itself and nothing is served yet.
   void lose(const std::exception_ptr& reason) {
-    const bool retry = !stop_.load() && (synced_ || is_retryable(reason));
-    const bool was_streaming = fsm_.state() == ReplicatorState::streaming;
+    bool retry = !stop_.load() && (synced_ || policy_.is_retryable(reason));
+    const ReplicatorState state = fsm_.state();
     end_attempt();
     store_->mark_stale(Clock::now());
     const std::string message = message_of(reason) + slot_wait_.explanation();
     slot_wait_.end();
     board_.set_error(message);
+    const bool resumes = retry && slot_.resumes_after(reason);
     if (!retry && !stop_.load()) fatal_ = reason;
-    fsm_.failed(Clock::now(), retry);
+    if (retry && !resumes) fatal_ = policy_.forbid_rebuild(reason, state == ReplicatorState::copying);
+    retry = retry && fatal_ == nullptr;
+    fsm_.failed(Clock::now(), retry, resumes);
     if (!retry) return;
+    const bool was_streaming = state == ReplicatorState::streaming;
     if (was_streaming) board_.reconnects.fetch_add(1);
-    notifier_->post({was_streaming ? EventKind::stale : EventKind::retrying, {}, message, 0, store_->lsn()});
+    const bool waits = sqlstate_of(reason) == "55006";
+    const EventKind kind = was_streaming ? EventKind::stale : (waits ? EventKind::slot_waiting : EventKind::retrying);
+    notifier_->post({kind, {}, message, 0, store_->lsn()});
   }
 
   void end_attempt() {
     // A commit that has begun to change the maps must end before anything else happens.
     while (store_->publishing())
-      static_cast<void>(store_->publish(pending_ ? *pending_ : *care_.rejoining(), Time::max(), stop_));
+      if (store_->publish(pending_ ? *pending_ : *care_.rejoining(), Time::max(), stop_) && pending_)
+        fsm_.published(Clock::now());
     store_->abandon();
     pending_.reset();
     gate_.close();
+    if (options_.durable_slot) care_.settle_doubts();
+    slot_.lost(buffer_.followed_before(), store_->lsn(), fsm_.landmark());
     care_.end();
     buffer_.begin_session({});
     runner_.end();
-  }
-
-  bool is_retryable(const std::exception_ptr& reason) const {
-    try {
-      std::rethrow_exception(reason);
-    } catch (const SlotError& error) {
-      // The server may not have noticed yet that our predecessor with a slot of this name is gone.
-      const bool name_taken = error.sqlstate() == "42710" && Clock::now() - begun_at_ < name_patience;
-      return error.retryable() || name_taken;
-    } catch (const Error& error) {
-      return error.retryable();
-    } catch (...) {
-      return false;
-    }
   }
 
   const Options& options_;
@@ -370,13 +376,14 @@ class Driver {
   TableHealth health_;
   StreamFsm fsm_;
   AttemptRunner runner_;
+  SlotKeeper slot_;
+  FailurePolicy policy_;
   SlotWait slot_wait_;
   VisibilityGate gate_;
   TransactionBuffer buffer_{};
   TableCare care_;
   std::optional<Commit> pending_{};  // what is being published
-  Time begun_at_ = Clock::now();
-  bool synced_ = false;  // once is for ever
+  bool synced_ = false;              // once is for ever
   std::exception_ptr fatal_ = nullptr;
 };
 

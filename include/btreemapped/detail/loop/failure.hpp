@@ -37,6 +37,41 @@ namespace detail {
   }
 }
 
+/// The stream goes on, but only a copy of all tables will do.
+class RebuildNeeded : public SchemaError {
+ public:
+  using SchemaError::SchemaError;
+};
+
+/// Is it the connection that was lost, or could not be had?
+[[nodiscard]] inline bool is_of_connection(const std::exception_ptr& reason) {
+  try {
+    std::rethrow_exception(reason);
+  } catch (const ConnectionError& error) {
+    return sql::is_connection_failure(error.sqlstate());
+  } catch (...) {
+    return false;
+  }
+}
+
+/// May a stream that has ended for this reason go on where it was, with the slot that it had? Not where it would end
+/// in the same way again.
+[[nodiscard]] inline bool leaves_slot_usable(const std::exception_ptr& reason) {
+  try {
+    std::rethrow_exception(reason);
+  } catch (const ConnectionError& error) {
+    return sql::is_connection_failure(error.sqlstate());
+  } catch (const RebuildNeeded&) {
+    return false;
+  } catch (const ProtocolError&) {
+    return false;
+  } catch (const Error& error) {
+    return error.retryable();
+  } catch (...) {
+    return false;
+  }
+}
+
 /// A table whose catalog entries are not those of its copy.
 [[nodiscard]] inline std::string altered(const Table& table) {
   return to_string(table.name()) + " or its publication was altered; it is copied afresh";

@@ -50,6 +50,11 @@ class HealTimer {
     factor = std::min(2 * factor, 1024);
   }
 
+  /// The attempt that was begun has come to nothing, by no fault of the table.
+  void again(Time now) {
+    if (due_ == Time::max()) schedule(now, cause_);
+  }
+
   /// The table has been copied, for this reason or for another. Counts from here, as a copy may take hours.
   void copied(Time now) noexcept {
     due_ = Time::max();

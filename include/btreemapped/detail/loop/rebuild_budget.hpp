@@ -7,6 +7,9 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include <btreemapped/error.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -29,6 +32,14 @@ class RebuildBudget {
     times.push_back(now);
     forget_old(now);
     return true;
+  }
+
+  /// What to say when it was one too many.
+  [[nodiscard]] Error error(const std::string& reason, std::string sqlstate) const {
+    return Error("all tables were copied afresh " + std::to_string(most_) +
+                     " times within an hour for the same reason, which a copy does not mend: " + reason +
+                     "; mend it and start again, or raise Options::max_rebuilds_per_hour",
+                 {.sqlstate = std::move(sqlstate)});
   }
 
   /// The same words for the same reason at another position, of another pid or table.

@@ -4,11 +4,11 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <random>
 #include <string_view>
 #include <utility>
 #include <variant>
 
+#include <btreemapped/detail/loop/backoff.hpp>
 #include <btreemapped/detail/wire/frame.hpp>
 #include <btreemapped/detail/wire/message.hpp>
 #include <btreemapped/error.hpp>
@@ -27,11 +27,7 @@ class StreamFsm {
   using Time = Clock::time_point;
   using Duration = Clock::duration;
 
-  struct Settings {
-    Duration shortest_backoff = std::chrono::milliseconds{100};
-    Duration longest_backoff = std::chrono::seconds{15};
-    std::uint32_t jitter_seed = 0;
-  };
+  using Settings = Backoff::Settings;
 
   enum class Step : std::uint8_t {
     connect,
@@ -58,7 +54,16 @@ class StreamFsm {
     bool ask_reply = false;
   };
 
-  explicit StreamFsm(Settings settings) : settings_(settings), jitter_(settings.jitter_seed) {}
+  /// The last transaction that is visible, by which the history that it belongs to can be told from another one. After
+  /// a copy there is none: both positions are the copy's.
+  struct Landmark {
+    Lsn commit_lsn{};
+    Lsn end_lsn{};
+    std::int64_t time = 0;
+    std::uint32_t xid = 0;
+  };
+
+  explicit StreamFsm(const Settings& settings) : backoff_(settings) {}
 
   [[nodiscard]] ReplicatorState state() const noexcept {
     switch (phase_) {
@@ -91,6 +96,11 @@ class StreamFsm {
   [[nodiscard]] bool at_boundary() const noexcept {
     return phase_ == Phase::streaming && !half_received_ && !staging_ && !commit_pending_ && !advance_pending_;
   }
+  /// Does this attempt, or while backing off the next one, go on where the stream was?
+  [[nodiscard]] bool resumes() const noexcept { return resumes_; }
+  [[nodiscard]] const Landmark& landmark() const noexcept { return landmark_; }
+  /// Is it still open whether the resumed stream is of the history that it claims to be?
+  [[nodiscard]] bool awaits_landmark() const noexcept { return awaits_landmark_; }
   /// When the next attempt begins; meaningful while backing off.
   [[nodiscard]] Time retry_at() const noexcept { return retry_at_; }
   [[nodiscard]] Time last_frame_at() const noexcept { return last_frame_at_; }
@@ -103,7 +113,7 @@ class StreamFsm {
       case Phase::checking: return once(Step::preflight);
       case Phase::creating_slot: return once(Step::create_slot);
       case Phase::copying:
-        if (!asked_once_) copy_began_ = now;
+        if (!asked_once_) backoff_.begin_copy(now);
         return once(Step::copy);
       case Phase::publishing_copy: return {Step::publish_copy, now + longest_publish};
       case Phase::starting: return once(Step::start_stream);
@@ -131,10 +141,12 @@ class StreamFsm {
     enter(resumes_ ? Phase::resuming : Phase::checking);
   }
 
-  /// The slot still has all that commits at `position` or later: the stream goes on there, without a copy.
-  void resumed(Lsn position) {
+  /// The slot still has all that commits from the landmark on: the stream goes on there, without a copy.
+  /// `sends_landmark`: the stream begins with the landmark itself, and must show it before anything new.
+  void resumed(bool sends_landmark) {
     if (phase_ != Phase::resuming) return;
-    consistent_point_ = position;
+    consistent_point_ = landmark_.end_lsn;
+    awaits_landmark_ = sends_landmark;
     enter(Phase::publishing_copy);
   }
 
@@ -143,6 +155,8 @@ class StreamFsm {
   void slot_created(Lsn consistent_point) {
     if (phase_ != Phase::creating_slot) return;
     consistent_point_ = consistent_point;
+    landmark_ = {consistent_point, consistent_point};
+    awaits_landmark_ = false;
     enter(Phase::copying);
   }
 
@@ -173,6 +187,7 @@ class StreamFsm {
     drained_ = false;
     if (const auto* const keepalive = std::get_if<wire::Keepalive>(&parsed)) {
       reply_owed_ = reply_owed_ || keepalive->reply_requested;
+      if (awaits_landmark_ && keepalive->wal_end > consistent_point_) return Errc::invalid_message;
       // Inside a transaction the position says nothing yet of that transaction; outside, all before it is applied.
       if (!half_received_ && keepalive->wal_end > received_) {
         received_ = keepalive->wal_end;
@@ -197,11 +212,12 @@ class StreamFsm {
   /// The copy, or the transaction, is visible.
   void published(Time now) {
     if (phase_ == Phase::publishing_copy) {
-      note_copy(now);
+      backoff_.end_copy(now);
       enter(Phase::starting);
     } else if (phase_ == Phase::streaming && commit_pending_) {
       commit_pending_ = false;
       applied_ = std::max(applied_, commit_.end_lsn);
+      landmark_ = {commit_.commit_lsn, commit_.end_lsn, commit_.commit_time, xid_};
       if (asked_at_) asked_at_ = now;  // while publishing we did not read: that silence was ours
     }
   }
@@ -229,18 +245,11 @@ class StreamFsm {
       return;
     }
     if (phase_ == Phase::backing_off) return;
-    if (phase_ == Phase::copying || phase_ == Phase::publishing_copy) note_copy(now);
-    // A stream that was healthy for long; one that only was silent until it was given up is none.
-    if (phase_ == Phase::streaming && last_frame_at_ - started_at_ > settings_.longest_backoff) attempts_ = 0;
-    const int factor = 1 << std::min(attempts_++, 16U);
-    // Compared before it is multiplied: hours times 65,536 are more than the clock can count.
-    const bool within = settings_.shortest_backoff <= settings_.longest_backoff / factor;
-    const Duration delay = within ? settings_.shortest_backoff * factor : settings_.longest_backoff;
-    // Jitter, so that a thousand clients of one restarted server do not come back in step.
-    const auto half = delay.count() / 2;
-    retry_at_ = now + Duration{half + std::uniform_int_distribution<Duration::rep>{0, half}(jitter_)};
+    if (phase_ == Phase::copying || phase_ == Phase::publishing_copy) backoff_.end_copy(now);
+    // One that only was silent until it was given up was not healthy.
+    if (phase_ == Phase::streaming) backoff_.healthy_for(last_frame_at_ - started_at_);
     resumes_ = resumes;
-    if (!resumes_) retry_at_ = std::max(retry_at_, copy_not_before_);
+    retry_at_ = backoff_.next_attempt(now, !resumes_);
     enter(Phase::backing_off);
   }
 
@@ -274,11 +283,6 @@ class StreamFsm {
     if (phase_ == from) enter(to);
   }
 
-  /// The copy is over. To copy takes the server no more than half of its time, whatever comes of the copies.
-  void note_copy(Time now) noexcept {
-    if (!resumes_) copy_not_before_ = now + (now - copy_began_);
-  }
-
   Action once(Step step) noexcept { return std::exchange(asked_once_, true) ? Action{Step::wait} : Action{step}; }
 
   [[nodiscard]] Action next_streaming(Time now) const {
@@ -287,9 +291,10 @@ class StreamFsm {
       return {Step::give_up};
     // An advanced position goes out when there is nothing more to read, and under load in short intervals: a
     // synchronous writer may be waiting for it.
-    const bool unacknowledged = applied_ > acknowledged_ && (drained_ || now - feedback_at_ >= longest_unacknowledged);
+    const Lsn safe = awaits_landmark_ ? Lsn{} : applied_;  // it would vouch for what is not known yet
+    const bool unacknowledged = safe > acknowledged_ && (drained_ || now - feedback_at_ >= longest_unacknowledged);
     if (reply_owed_ || now >= feedback_due_ || unacknowledged)
-      return {Step::send_feedback, now, applied_, !heard_since_feedback_};
+      return {Step::send_feedback, now, safe, !heard_since_feedback_};
     if (staging_) return {Step::stage};
     if (commit_pending_) {
       const bool more_to_say = applied_ > acknowledged_;
@@ -311,7 +316,9 @@ class StreamFsm {
     // What committed before the copy's position, or before a resumed one, is visible. Anything else that comes from
     // before the applied position contradicts what the server said, and skipping it could lose it.
     skipping_ = begin.commit_lsn < consistent_point_;
-    if (!skipping_ && begin.commit_lsn < applied_) return Errc::invalid_message;
+    if (begin.commit_lsn == landmark_.commit_lsn && begin.commit_time == landmark_.time && begin.xid == landmark_.xid)
+      awaits_landmark_ = false;
+    if (!skipping_ && (awaits_landmark_ || begin.commit_lsn < applied_)) return Errc::invalid_message;
     staging_ = !skipping_;
     return Errc::ok;
   }
@@ -345,15 +352,11 @@ class StreamFsm {
     return Errc::ok;
   }
 
-  Settings settings_;
-  std::minstd_rand jitter_;
+  Backoff backoff_;
   Phase phase_ = Phase::connecting;
   bool asked_once_ = false;  // has the work of this phase been given out?
-  unsigned attempts_ = 0;
   Time retry_at_{};
   bool resumes_ = false;  // this attempt, or else the next one
-  Time copy_began_{};
-  Time copy_not_before_{};
 
   Duration feedback_interval_ = longest_feedback_interval;
   Duration silence_limit_ = silence_limit_without_timeout;
@@ -378,6 +381,8 @@ class StreamFsm {
   bool commit_pending_ = false;
   bool advance_pending_ = false;
 
+  Landmark landmark_{};
+  bool awaits_landmark_ = false;
   Lsn consistent_point_{};
   Lsn received_{};
   Lsn applied_{};

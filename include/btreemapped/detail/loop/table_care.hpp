@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/options.hpp>
 
@@ -50,6 +52,7 @@ class TableCare {
 
   /// The stream has begun.
   void begin(Time now) {
+    blind_since_ = Time::max();
     watch_at_ = now + options_.catalog_watch_interval;
     watching_ = false;
   }
@@ -84,7 +87,8 @@ class TableCare {
   void look_aside(Time now) {
     // A server that shuts down ends idle sessions at once, but a walsender only when all is sent and acknowledged:
     // waiting for that would hold it up, and with a temporary slot it would be for nothing. The watch finds out what
-    // the word on the control session is, and fails if there is no server any more.
+    // the word on the control session is, and fails if there is no server any more. With a durable slot nothing is
+    // lost, and the server may have said goodbye to everything but the stream.
     if (!watching_ && now >= look_at_control_at_) {
       look_at_control_at_ = now + look_interval;
       pollfd control{runner_.attempt().control_socket(), POLLIN, 0};
@@ -93,14 +97,19 @@ class TableCare {
     if (!watching_ && now >= watch_at_) watch_catalog();
   }
 
-  /// Between two messages. `at_boundary`: no transaction is half received, and all before `applied` is visible. True
-  /// while tables that come back are being published: the stream waits for that.
-  [[nodiscard]] bool tend(Time now, Time until, bool at_boundary, Lsn applied, const std::atomic<bool>& stop) {
+  /// Takes those tables out of the stream whose rows may not be right any more. Between two commits.
+  void settle_doubts() {
     for (const Doubt& doubt : std::exchange(doubts_, {})) {
       if (!stream_.follows(*doubt.table)) continue;
       stream_.detach(*doubt.table);
       health_.expire(*doubt.table, doubt.cause, doubt.why);
     }
+  }
+
+  /// Between two messages. `at_boundary`: no transaction is half received, and all before `applied` is visible. True
+  /// while tables that come back are being published: the stream waits for that.
+  [[nodiscard]] bool tend(Time now, Time until, bool at_boundary, Lsn applied, const std::atomic<bool>& stop) {
+    settle_doubts();
     if (!resync_.active()) {
       if (now >= health_.due()) resync_.begin(runner_.attempt(), health_.take_due(now));
       return false;
@@ -129,16 +138,34 @@ class TableCare {
   static constexpr std::size_t rows_freed_at_once = 10'000;  // about 1 ms
   static constexpr std::chrono::milliseconds relation_watch_delay{200};
   static constexpr std::chrono::milliseconds look_interval{100};
+  static constexpr std::chrono::milliseconds blind_interval{500};
+  static constexpr std::chrono::seconds longest_blind{30};  // then the stream is given up, to be resumed
 
   void watch_catalog() {
     watching_ = true;
     watch_at_ = Time::max();
     const auto list = std::make_shared<const WatchList>(WatchList{stream_.followed(), health_.misfits()});
-    const auto work = [list](Attempt& attempt) { return attempt.changed_tables(*list); };
-    runner_.on_control(work, [this, list](const std::vector<Table*>& changed) {
+    const bool drains =
+        options_.durable_slot && (blind_since_ == Time::max() || Clock::now() - blind_since_ < longest_blind);
+    const auto work = [list, drains](Attempt& attempt) -> std::optional<std::vector<Table*>> {
+      try {
+        return attempt.changed_tables(*list);
+      } catch (const ConnectionError&) {
+        if (!drains) throw;
+        return std::nullopt;
+      }
+    };
+    runner_.on_control(work, [this, list](const std::optional<std::vector<Table*>>& changed) {
+      const Time now = Clock::now();
       watching_ = false;
-      watch_at_ = std::min(watch_at_, Clock::now() + options_.catalog_watch_interval);
-      for (Table* const table : changed) {
+      if (!changed) {
+        blind_since_ = std::min(blind_since_, now);
+        watch_at_ = now + blind_interval;
+        return;
+      }
+      blind_since_ = Time::max();
+      watch_at_ = std::min(watch_at_, now + options_.catalog_watch_interval);
+      for (Table* const table : *changed) {
         const auto asked = std::find_if(list->followed.begin(), list->followed.end(),
                                         [&](const Followed& each) { return each.table == table; });
         if (asked == list->followed.end()) health_.fit(*table);
@@ -157,7 +184,8 @@ class TableCare {
   Time watch_at_ = Time::max();
   bool watching_ = false;
   Time look_at_control_at_{};
-  std::vector<Doubt> doubts_{};  // to be copied afresh
+  Time blind_since_ = Time::max();  // no question to the catalog is answered
+  std::vector<Doubt> doubts_{};     // to be copied afresh
 };
 
 }  // namespace detail

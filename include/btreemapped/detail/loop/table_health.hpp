@@ -98,6 +98,18 @@ class TableHealth {
     return out;
   }
 
+  /// The stream goes on where it was, for these. The others stay behind, and those of them that were being copied
+  /// alone are still to be.
+  void resume(const std::vector<Followed>& followed) {
+    for (const auto& table : store_->tables()) {
+      const auto is_it = [&](const Followed& each) { return each.table == table.get(); };
+      if (std::any_of(followed.begin(), followed.end(), is_it)) continue;
+      store_->detach(*table, table->state(), Clock::now());
+      Patient& patient = patients_[table.get()];
+      if (patient.fits) patient.timer.again(Clock::now());
+    }
+  }
+
   /// All tables are judged anew and copied: what was known of each counts no more.
   void begin_anew() {
     for (auto& [table, patient] : patients_) {

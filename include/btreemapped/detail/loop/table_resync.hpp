@@ -93,8 +93,8 @@ class TableResync {
     applied_ = applied;
     slot_wait_.look(now);
     if (log_ != nullptr && log_->overflowed())
-      throw SchemaError("the changes of a table that is being copied exceed max_log_bytes; copying all tables afresh",
-                        {.retryable = true});
+      throw RebuildNeeded("the changes of a table that is being copied exceed max_log_bytes; copying all tables afresh",
+                          {.retryable = true});
     if (phase_ < Phase::replaying || ready_) return;
     if (phase_ == Phase::finishing) return finish(applied, until);
     replay();
@@ -245,7 +245,7 @@ class TableResync {
     const bool no_room = sqlstate == "53400" || (sqlstate == "53300" && runner_.attempt().source().connection.empty());
     const auto is_stale = [](const Table* table) { return table->state() == TableState::stale; };
     if (no_room && std::any_of(tables_.begin(), tables_.end(), is_stale))
-      throw SchemaError(why + "; copying all tables afresh", {.sqlstate = sqlstate, .retryable = true});
+      throw RebuildNeeded(why + "; copying all tables afresh", {.sqlstate = sqlstate, .retryable = true});
     fail_with(why);
   }
 

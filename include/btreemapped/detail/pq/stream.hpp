@@ -89,6 +89,13 @@ class ReplicationStream {
     return {rows.string(0, 0), rows.number<std::uint32_t>(0, 1), *position, rows.string(0, 3)};
   }
 
+  /// The history of a timeline, a line per timeline that came before it: its number, where it was left, and why.
+  [[nodiscard]] std::string timeline_history(std::uint32_t timeline, Deadline deadline) {
+    const sql::Rows rows = connection_.exec("TIMELINE_HISTORY " + std::to_string(timeline),
+                                            "cannot read the history of the server's timeline", deadline);
+    return rows.empty() ? std::string{} : rows.string(0, 1);
+  }
+
   /// The server ends a session that is silent for this long; zero: never.
   [[nodiscard]] std::chrono::milliseconds sender_timeout(Deadline deadline) {
     const sql::Rows rows =
@@ -97,17 +104,21 @@ class ReplicationStream {
     return std::chrono::milliseconds{rows.empty() ? 0 : rows.number<std::int64_t>(0, 0)};
   }
 
-  /// Creates a temporary slot and exports its snapshot, which lives until the next command or release_snapshot().
+  /// Whether a slot goes with its session.
+  enum class SlotLife { temporary, durable };
+
+  /// Creates a slot and exports its snapshot, which lives until the next command or release_snapshot().
   /// Waits for every transaction that is writing. On a standby only the deadline ends that wait.
   /// Throws: SlotError (sqlstate 55P03: a transaction held it up for `lock_timeout`), ConnectionError, StoppedError.
   [[nodiscard]] CreatedSlot create_slot(std::string_view name, std::chrono::milliseconds lock_timeout,
-                                        Deadline deadline) {
+                                        Deadline deadline, SlotLife life = SlotLife::temporary) {
     constexpr std::string_view doing = "cannot create the replication slot";
     check_slot_name(name);
     connection_.exec("SET lock_timeout = " + std::to_string(lock_timeout.count()), doing, deadline);
-    connection_.send_query(
-        "CREATE_REPLICATION_SLOT " + sql::identifier(name) + " TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')", doing,
-        deadline);
+    connection_.send_query("CREATE_REPLICATION_SLOT " + sql::identifier(name) +
+                               (life == SlotLife::temporary ? " TEMPORARY" : "") +
+                               " LOGICAL pgoutput (SNAPSHOT 'export')",
+                           doing, deadline);
     const sql::Rows rows = connection_.collect<SlotError>(doing, deadline);
     const auto point = rows.empty() ? std::nullopt : Lsn::parse(rows.text(0, 1));
     if (!point || rows.is_null(0, 2)) throw ProtocolError("CREATE_REPLICATION_SLOT gave no position or no snapshot");

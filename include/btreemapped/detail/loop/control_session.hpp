@@ -1,0 +1,61 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/sql/session.hpp>
+#include <btreemapped/error.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// The control session of an Attempt: for whichever worker has a question, one at a time.
+class ControlSession {
+ public:
+  explicit ControlSession(std::shared_ptr<Interrupt> interrupt) : interrupt_(std::move(interrupt)) {}
+
+  void open(std::string conninfo) {
+    const std::lock_guard lock(mutex_);
+    conninfo_ = std::move(conninfo);
+    session_ = std::make_unique<sql::Session>(conninfo_, interrupt_);
+  }
+
+  template <class Question>
+  auto ask(Question&& question) {
+    const std::lock_guard lock(mutex_);
+    if (session_ == nullptr) throw ConnectionError("the control session is lost", {.retryable = true});
+    return question(*session_);
+  }
+
+  /// Asks once more if it fails, in a new session which it first gives to `reopened`.
+  template <class Question, class Reopened>
+  auto insist(Question&& question, Reopened&& reopened) {
+    const std::lock_guard lock(mutex_);
+    try {
+      if (session_ != nullptr) return question(*session_);
+    } catch (const Error&) {
+      interrupt_->check();
+      session_.reset();
+    }
+    session_ = std::make_unique<sql::Session>(conninfo_, interrupt_);  // fails when it is the server that has gone
+    reopened(*session_);
+    return question(*session_);
+  }
+
+  /// Readable when the server ends the idle session, as it does with all sessions when it shuts down.
+  [[nodiscard]] int socket() const { return session_ == nullptr ? -1 : session_->socket(); }
+
+ private:
+  const std::shared_ptr<Interrupt> interrupt_;
+  std::string conninfo_{};
+  std::mutex mutex_{};
+  std::unique_ptr<sql::Session> session_{};
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped
