@@ -1,5 +1,6 @@
 #pragma once
 
+#include <btreemapped/barrier.hpp>
 #include <btreemapped/bit_string.hpp>
 #include <btreemapped/codec.hpp>
 #include <btreemapped/error.hpp>

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <btreemapped/detail/table.hpp>
@@ -30,9 +31,10 @@ struct Commit {
   Lsn end_lsn{};     ///< every commit of the source before this position is visible afterwards
   std::chrono::sys_time<std::chrono::microseconds> time{};
   std::vector<Change> changes{};
-  std::vector<Detached> detached{};  ///< tables that stop following at this commit and keep the one before
-  std::vector<Table*> rejoined{};    ///< tables that are live again, or for the first time, by a copy
-  std::vector<Table*> resumed{};     ///< tables that are live again as they were
+  std::vector<Detached> detached{};   ///< tables that stop following at this commit and keep the one before
+  std::vector<Table*> rejoined{};     ///< tables that are live again, or for the first time, by a copy
+  std::vector<Table*> resumed{};      ///< tables that are live again as they were
+  std::vector<std::string> tokens{};  ///< ids of the Tokens of what becomes visible
 
   /// Units: rows, of all changes.
   [[nodiscard]] std::size_t size() const noexcept {

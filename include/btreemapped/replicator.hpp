@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <btreemapped/barrier.hpp>
 #include <btreemapped/detail/loop/engine.hpp>
 #include <btreemapped/detail/table_name.hpp>
 #include <btreemapped/detail/typed_table.hpp>
@@ -116,14 +117,31 @@ class Replicator {
     return report;
   }
 
-  /// Waits until every commit of the source before `lsn` is visible; false when the timeout comes first. For reading
-  /// one's own writes, take `lsn` from `SELECT pg_current_wal_insert_lsn()` after the commit.
+  /// Waits until every commit of the source before `lsn` is visible in every table. For reading one's own writes, take
+  /// `lsn` from `SELECT pg_current_wal_insert_lsn()` after the commit.
+  /// The result tells how far it has come and why no further: the timeout was first, or a table has failed.
   /// Throws: UsageError inside a read, as the applier might wait for that read, and in a forked child; StoppedError
   /// when the Replicator has ended.
   /// Blocks and locks: until then, or for the timeout.
-  [[nodiscard]] bool wait_for(Lsn lsn, std::chrono::milliseconds timeout) const {
-    return engine_->wait_for(lsn, timeout);
+  Reached wait_for(Lsn lsn, std::chrono::milliseconds timeout) const { return engine_->wait_for(lsn, timeout); }
+
+  /// Waits until the transaction in which the token's SQL was run is visible in every table; it need not have changed
+  /// any of them. One that is rolled back never is. Over a lost connection the result comes from the copy that follows.
+  /// Throws: as the other; UsageError for a token of another Replicator.
+  /// Blocks and locks: as the other.
+  Reached wait_for(const Token& token, std::chrono::milliseconds timeout) const {
+    return engine_->wait_for(*token.state_, timeout);
   }
+
+  /// Waits until all that was committed on the server before the call is visible in every table, however it was
+  /// committed. Asks the server once, and again after a lost connection.
+  /// Throws: as wait_for(); UsageError before start().
+  /// Blocks and locks: as wait_for().
+  Reached catch_up(std::chrono::milliseconds timeout) const { return engine_->catch_up(timeout); }
+
+  /// A new token, for one transaction of whoever writes. It may be made before start().
+  /// Throws: UsageError in a forked child.
+  [[nodiscard]] Token token() const { return Token(engine_->make_token()); }
 
  private:
   std::shared_ptr<detail::Engine> engine_;

@@ -27,7 +27,7 @@ room() {
     detail/typed_*.hpp | detail/row_*.hpp | detail/read_*.hpp) echo 4 ;;
     detail/key_search.hpp | detail/transaction.hpp | detail/change_log.hpp | detail/journal.hpp) echo 4 ;;
     detail/interrupt.hpp | detail/pq/*.hpp | detail/sql/*.hpp) echo 5 ;;
-    options.hpp | status.hpp | verification.hpp | preflight.hpp | replicator.hpp | detail/loop/*.hpp) echo 6 ;;
+    options.hpp | status.hpp | barrier.hpp | verification.hpp | preflight.hpp | replicator.hpp | detail/loop/*.hpp) echo 6 ;;
     pqxx.hpp) echo 7 ;; # opt-in, for users who hold a libpqxx connection
     btreemapped.hpp) echo 8 ;;
     *) echo none ;;

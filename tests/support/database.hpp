@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <future>
@@ -10,12 +11,14 @@
 #include <string>
 #include <vector>
 
+#include <btreemapped/detail/loop/barriers.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/options.hpp>
 #include <btreemapped/replicator.hpp>
 #include <btreemapped/status.hpp>
 
 #include "support/conninfo.hpp"
+#include "support/eventually.hpp"
 #include "support/server.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
@@ -97,13 +100,14 @@ class Database {
     return options;
   }
 
-  /// Returns when all that was committed so far is visible in the replicas.
+  /// Returns when all that was committed so far is visible in the replicas, but for those that do not follow.
   void catch_up(const btreemapped::Replicator& replicator) {
     const btreemapped::Lsn target = position();
-    if (replicator.wait_for(target, patience)) return;
-    const btreemapped::Status status = replicator.status();
-    throw std::runtime_error("the replicas are at " + to_string(status.applied) + " and not at " + to_string(target) +
-                             ", " + std::string{to_string(status.state)} + ": " + status.last_error);
+    if (replicator.wait_for(target, std::chrono::milliseconds{50})) return;
+    const btreemapped::Lsn end = btreemapped::detail::before_page_header(target, wal_block_size);
+    if (eventually([&] { return replicator.status().applied >= end; })) return;
+    throw std::runtime_error("the replicas are not at " + to_string(target) + ": " +
+                             replicator.wait_for(target, std::chrono::milliseconds{0}).why);
   }
 
   /// Ends the sessions of this database for which a condition on pg_stat_activity holds; returns how many, when they
@@ -116,6 +120,8 @@ class Database {
   }
 
  private:
+  static constexpr std::uint64_t wal_block_size = 8192;
+
   const std::string name_;
   const std::string server_;
   const std::string dsn_;

@@ -158,8 +158,9 @@ inline MessageBuilder type_message(std::string_view name) {
 }
 
 /// What pg_logical_emit_message() sends.
-inline MessageBuilder emitted_message(bool transactional, std::string_view content = "content") {
-  return MessageBuilder('M').byte(transactional ? '\1' : '\0').u64(0).name("prefix").u32(content.size()).text(content);
+inline MessageBuilder emitted_message(bool transactional, std::string_view content = "content",
+                                      std::string_view prefix = "prefix") {
+  return MessageBuilder('M').byte(transactional ? '\1' : '\0').u64(0).name(prefix).u32(content.size()).text(content);
 }
 
 /// A message in its envelope. `lsn` is what the server puts into both positions of the header.

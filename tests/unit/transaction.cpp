@@ -291,6 +291,54 @@ TEST_CASE("one transaction's changes are not in the next one's commit", "[transa
   CHECK(commit.changes[0].table == &session.notes.table());
 }
 
+// Tokens.
+
+/// A message as Token::sql() makes it.
+MessageBuilder token_message(std::string_view id, bool transactional = true, std::string_view prefix = "btreemapped") {
+  return test::emitted_message(transactional, id, prefix);
+}
+
+TEST_CASE("the ids of a transaction's tokens are in its commit, with its changes or without any", "[transaction]") {
+  CarsAndNotes session;
+  session.buffer.expect_tokens("ours-");
+  session.begin({cars_relation(), token_message("ours-1"), insert_bob, token_message("ours-2")});
+  Commit commit = session.commit();
+  CHECK(commit.tokens == std::vector<std::string>{"ours-1", "ours-2"});
+  session.publish(std::move(commit));
+  session.begin({token_message("ours-3")});
+  commit = session.commit();
+  CHECK(commit.empty());
+  CHECK(commit.tokens == std::vector<std::string>{"ours-3"});
+}
+
+TEST_CASE("a token is in no other commit than its transaction's", "[transaction]") {
+  CarsAndNotes session;
+  session.buffer.expect_tokens("ours-");
+  session.begin({token_message("ours-1")});
+  session.begin({});  // the one before came to no end
+  CHECK(session.commit().tokens.empty());
+  session.begin({token_message("ours-2")});
+  session.follow_both();
+  session.begin({});
+  CHECK(session.commit().tokens.empty());
+}
+
+TEST_CASE("messages of other programs, and of other Replicators, are no tokens", "[transaction]") {
+  CarsAndNotes session;
+  session.buffer.expect_tokens("ours-");
+  session.begin({token_message("theirs-1"), token_message("ours"), token_message(""),
+                 token_message("ours-1", true, "other"), token_message("ours-1", true, ""),
+                 token_message("ours-1", false), token_message("ours-" + std::string(1'000'000, '1')),
+                 token_message(std::string_view("\0ours-1", 7)), token_message("x ours-1")});
+  CHECK(session.commit().tokens.empty());
+}
+
+TEST_CASE("who expects no tokens takes note of none", "[transaction]") {
+  CarsAndNotes session;
+  session.begin({token_message("anything"), token_message("")});
+  CHECK(session.commit().tokens.empty());
+}
+
 // Which message is for which table.
 
 TEST_CASE("changes find their table by its number, not by its columns", "[transaction]") {

@@ -119,7 +119,7 @@ class Store {
     return wait_until([&] { return lsn_.load(std::memory_order_seq_cst) >= target.value(); }, deadline);
   }
 
-  /// Waits for what comes about by a commit.
+  /// Waits for what comes about by a commit, or is told by tell_waiters().
   template <class Condition>
   [[nodiscard]] Waited wait_until(Condition&& reached, Clock::time_point deadline) {
     std::unique_lock lock(waiting_mutex_);
@@ -128,6 +128,14 @@ class Store {
     --waiting_;
     if (reached()) return Waited::reached;
     return in_time ? Waited::closed : Waited::timeout;
+  }
+
+  /// Something that wait_until() may wait for has come about; it is told by sequentially consistent atomics.
+  void tell_waiters() {
+    // A waiter counts itself before it looks, which is sequentially consistent, too: none is missed.
+    if (waiting_.load(std::memory_order_seq_cst) == 0) return;
+    const std::lock_guard lock(waiting_mutex_);
+    waiting_condition_.notify_all();
   }
 
   /// Nothing will be published any more.
@@ -143,13 +151,6 @@ class Store {
  private:
   void move_to(Lsn lsn) noexcept {
     if (lsn.value() > lsn_.load(std::memory_order_relaxed)) lsn_.store(lsn.value(), std::memory_order_seq_cst);
-  }
-
-  void tell_waiters() {
-    // A waiter counts itself before it looks at the position, and both are sequentially consistent: none is missed.
-    if (waiting_.load(std::memory_order_seq_cst) == 0) return;
-    const std::lock_guard lock(waiting_mutex_);
-    waiting_condition_.notify_all();
   }
 
   mutable ReadLock lock_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <list>
 #include <memory>
 #include <new>
@@ -67,6 +68,12 @@ struct Followed {
 /// Collects the changes of one transaction per table, until its Commit makes one detail::Commit of them.
 class TransactionBuffer {
  public:
+  /// Of the messages that carry the id of a Token.
+  static constexpr std::string_view token_prefix = "btreemapped";
+
+  /// Takes note of the tokens whose ids begin like this; the others are other programs'.
+  void expect_tokens(std::string family) { token_family_ = std::move(family); }
+
   /// Forgets the relations, the half transaction and the log of the session before. `others` may be attached later.
   void begin_session(std::vector<Followed> followed, std::vector<TableName> others = {}) {
     names_ = std::move(others);
@@ -76,14 +83,15 @@ class TransactionBuffer {
     announced_.clear();
     sealed_.clear();
     faults_.clear();
+    tokens_.clear();
     log_ = nullptr;
     commit_lsn_ = Lsn{};
     relation_seen_ = false;
     for (Followed& each : followed) follow(std::move(each));
   }
 
-  /// Takes in a Begin, a Relation or a row change; `payload` is what it was parsed from. Fails only for what the
-  /// protocol does not allow; what one table cannot take in is a fault of that table.
+  /// Takes in a Begin, a Relation, a message or a row change; `payload` is what it was parsed from. Fails only for what
+  /// the protocol does not allow; what one table cannot take in is a fault of that table.
   [[nodiscard]] Errc stage(const wire::Message& message, std::string_view payload) {
     return std::visit([&](const auto& each) { return take(each, payload); }, message);
   }
@@ -108,6 +116,7 @@ class TransactionBuffer {
     commit->end_lsn = end.end_lsn;
     commit->time = wire::from_pg_clock(end.commit_time);
     commit->changes = std::exchange(sealed_, {});
+    commit->tokens = std::exchange(tokens_, {});
     for (Follower& follower : followers_)
       if (auto state = std::exchange(follower.detached_as, {}))
         commit->detached.push_back({follower.followed.table, *state});
@@ -209,6 +218,8 @@ class TransactionBuffer {
   }
 
  private:
+  static constexpr std::size_t longest_token = 64;
+
   struct Follower {
     Followed followed;
     std::optional<ColumnMap> map{};
@@ -242,6 +253,7 @@ class TransactionBuffer {
 
   Errc take(const wire::Begin& begin, std::string_view) {
     commit_lsn_ = begin.commit_lsn;
+    tokens_.clear();
     for (Follower& follower : followers_) follower.delta.reset();
     return Errc::ok;
   }
@@ -299,9 +311,16 @@ class TransactionBuffer {
     }
     return Errc::ok;
   }
+  Errc take(const wire::LogicalMessage& message, std::string_view) {
+    const std::string_view id = message.content;
+    const bool is_ours = message.transactional && message.prefix == token_prefix && !token_family_.empty() &&
+                         id.size() <= longest_token && id.starts_with(token_family_);
+    if (is_ours) tokens_.emplace_back(id);
+    return Errc::ok;
+  }
   template <class Other>
   Errc take(const Other&, std::string_view) {
-    return Errc::ok;  // Type, Origin and Message change no row; a Commit comes through finish()
+    return Errc::ok;  // Type and Origin change no row; a Commit comes through finish()
   }
 
   bool write_down(Oid relation, std::string_view payload) {
@@ -351,6 +370,8 @@ class TransactionBuffer {
   ChangeLog* log_ = nullptr;
   std::vector<Commit::Change> sealed_{};  // by a finish() that is not at its end
   std::vector<Fault> faults_{};
+  std::string token_family_{};
+  std::vector<std::string> tokens_{};
   Lsn commit_lsn_{};
   bool relation_seen_ = false;
 };

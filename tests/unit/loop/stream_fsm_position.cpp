@@ -421,14 +421,28 @@ TEST_CASE("an emitted message may come anywhere, a transactional one only in its
   CHECK(outside.receive(test::emitted_message(true)) != Errc::ok);
   FsmScript inside = inside_transaction();
   CHECK(inside.receive(test::emitted_message(true)) == Errc::ok);
-  CHECK(inside.step() == Step::receive);
+  inside.settle();
   CHECK(inside.receive(test::emitted_message(false)) == Errc::ok);
   CHECK(inside.step() == Step::receive);
+}
+
+TEST_CASE("an emitted message is staged if it belongs to its transaction", "[fsm]") {
+  FsmScript script = streaming();
+  script.hear(test::emitted_message(false));
+  script.settle();
+  script.hear(test::begin_message(Lsn{0x2000}));
+  script.settle();
+  script.hear(test::emitted_message(false));
+  script.settle();
+  script.hear(test::emitted_message(true));
+  script.settle();
+  CHECK(script.staged_types == "BM");
 }
 
 TEST_CASE("a transaction of nothing but an emitted message is applied and acknowledged", "[fsm]") {
   FsmScript script = inside_transaction();
   script.hear(test::emitted_message(true));
+  script.settle();
   script.hear(test::commit_message(Lsn{0x2000}, Lsn{0x2030}));
   script.settle();
   CHECK(script.fsm.acknowledged() == Lsn{0x2030});

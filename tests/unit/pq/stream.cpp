@@ -17,7 +17,7 @@ TEST_CASE("a stream is started at a position with the publications as identifier
   const std::vector<std::string> publications{"cars_pub", "Mixed, \"quoted\" and it's"};
   CHECK(start_replication_sql("my_slot", Lsn{0x16B374D848}, publications) ==
         "START_REPLICATION SLOT \"my_slot\" LOGICAL 16/B374D848 (proto_version '1', publication_names "
-        "'\"cars_pub\", \"Mixed, \"\"quoted\"\" and it''s\"')");
+        "'\"cars_pub\", \"Mixed, \"\"quoted\"\" and it''s\"', messages 'true')");
 }
 
 TEST_CASE("slot names of up to 63 letters, digits and underscores are accepted") {

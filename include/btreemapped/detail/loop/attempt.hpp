@@ -30,7 +30,6 @@
 #include <btreemapped/detail/sql/blockers.hpp>
 #include <btreemapped/detail/sql/copy_guard.hpp>
 #include <btreemapped/detail/sql/session.hpp>
-#include <btreemapped/detail/sql/visibility.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>
@@ -58,6 +57,9 @@ class Attempt {
   /// Says what becomes of the rows of a table, as they were at `position`.
   using Reader = std::function<std::unique_ptr<TableCopy>(const Table& table, ColumnMap map, Lsn position)>;
 
+  /// Reads what else is to be seen through the snapshot: which tokens it shows.
+  using Settle = std::function<std::vector<std::string>(pq::SnapshotCopy& snapshot, const pq::SystemIdentity& server)>;
+
   /// What is to be copied, from where.
   struct Plan {
     StreamSource source{};
@@ -65,6 +67,7 @@ class Attempt {
     std::vector<Table*> tables{};
     bool follows = true;                  ///< a stream is to begin where the copy ends
     Reader reader{};                      ///< if the rows are not to take the place of those that are served
+    Settle settle{};                      ///< empty: nothing
     bool durable = false;                 ///< the slot is to outlive this attempt
     std::vector<sql::Backend> earlier{};  ///< sessions of attempts with this slot that the server may not have missed
   };
@@ -183,6 +186,7 @@ class Attempt {
     Lsn position{};                         ///< of the snapshot
     std::vector<Commit::Change> changes{};  ///< what makes each table equal to its copy; sealed if a stream follows
     std::vector<Fault> faults{};            ///< tables that could not be copied
+    std::vector<std::string> tokens{};      ///< that the snapshot shows
   };
 
   /// Copies all followed tables as the slot's snapshot shows them, after making sure that it shows them whole: a
@@ -194,6 +198,7 @@ class Attempt {
     if (plan_.follows) stream_->release_snapshot(no_deadline);
     else stream_.reset();  // and with it the slot: no log is held back for the sake of a copy
     guard(snapshot, out.faults);
+    if (plan_.settle) out.tokens = plan_.settle(snapshot, identity_);
     for (const Followed& each : followed_) copy_table(snapshot, each, on_progress, out);
     snapshot.commit(no_deadline);
     for (const Fault& fault : out.faults) forget(*fault.table);
@@ -212,20 +217,18 @@ class Attempt {
   /// What has been copied, and as what; the driver's, once copied.
   [[nodiscard]] const std::vector<Followed>& followed() const noexcept { return followed_; }
 
-  /// Those that no longer look as they did when they were copied, and those that would fit now.
-  std::vector<Table*> changed_tables(const WatchList& list) {
-    // Somebody may have ended the session or the query. Once more, as the price of a failure is a copy of all tables.
-    return control_.insist(
-        [&](sql::Session& session) { return find_altered(session, list, publications_, backend_pid_); },
-        [&](sql::Session& session) {
-          // Who has the lock meanwhile cannot have the slot, as long as the stream is there.
-          if (plan_.durable) session.query("cannot lock the replication slot", sql::slot_lock_query(plan_.slot_name));
-        });
+  /// Asks on the control session, and once more where it fails: the price of a failure may be a copy of all tables.
+  template <class Question>
+  auto ask_again(Question question) {
+    return control_.insist(question, [&](sql::Session& session) {
+      // Who has the lock meanwhile cannot have the slot, as long as the stream is there.
+      if (plan_.durable) session.query("cannot lock the replication slot", sql::slot_lock_query(plan_.slot_name));
+    });
   }
 
-  /// Do those who read the server see this transaction by now?
-  bool is_visible(std::uint32_t xid) {
-    return control_.ask([&](sql::Session& session) { return sql::is_visible(session, xid); });
+  /// Those that no longer look as they did when they were copied, and those that would fit now.
+  std::vector<Table*> changed_tables(const WatchList& list) {
+    return ask_again([&](sql::Session& session) { return find_altered(session, list, publications_, backend_pid_); });
   }
 
   /// Readable when the server ends the idle control session, as it does with all sessions when it shuts down.

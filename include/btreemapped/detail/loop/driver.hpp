@@ -21,6 +21,7 @@
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
 #include <btreemapped/detail/loop/checked_options.hpp>
+#include <btreemapped/detail/loop/end_of_log.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/failure_policy.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
@@ -32,6 +33,7 @@
 #include <btreemapped/detail/loop/stream_fsm.hpp>
 #include <btreemapped/detail/loop/table_care.hpp>
 #include <btreemapped/detail/loop/table_health.hpp>
+#include <btreemapped/detail/loop/token_board.hpp>
 #include <btreemapped/detail/loop/verifier.hpp>
 #include <btreemapped/detail/loop/visibility_gate.hpp>
 #include <btreemapped/detail/store.hpp>
@@ -64,6 +66,7 @@ class Driver {
     const std::shared_ptr<Notifier>& notifier;
     const std::shared_ptr<Mailbox>& mailbox;
     StatusBoard& board;
+    const std::shared_ptr<TokenBoard>& tokens;
     const std::atomic<bool>& stop;
   };
 
@@ -73,6 +76,7 @@ class Driver {
         notifier_(around.notifier),
         mailbox_(*around.mailbox),
         board_(around.board),
+        tokens_(around.tokens),
         stop_(around.stop),
         on_synced_(std::move(on_synced)),
         health_(store_, notifier_, board_),
@@ -82,7 +86,10 @@ class Driver {
         policy_(options_),
         slot_wait_(options_, notifier_, runner_),
         gate_(options_.never_ahead, runner_),
-        care_(options_, store_, notifier_, around.mailbox, health_, runner_, buffer_) {}
+        care_(options_, store_, notifier_, around.mailbox, health_, runner_, buffer_),
+        end_of_log_(store_, care_) {
+    buffer_.expect_tokens(tokens_->family());
+  }
 
   /// Goes on until `stop` is set, the mailbox woken, or following has become impossible; then answers why.
   [[nodiscard]] std::exception_ptr drive() {
@@ -102,6 +109,10 @@ class Driver {
     slot_.drop();
     return fatal_;
   }
+
+  // Letters of those who wait for a commit.
+
+  void tell_end_of_log(const std::shared_ptr<EndOfLog>& wanted) { end_of_log_.add(wanted); }
 
   // Letters of those who verify.
 
@@ -160,7 +171,9 @@ class Driver {
   void connect() {
     std::vector<Table*> tables;
     for (const auto& table : store_->tables()) tables.push_back(table.get());
-    runner_.begin(std::make_shared<Attempt>(options_, store_, slot_.plan(std::move(tables))), options_.on_thread_start);
+    Attempt::Plan plan = slot_.plan(std::move(tables));
+    plan.settle = [to = tokens_](auto& snapshot, const auto& server) { return to->settle(snapshot, server); };
+    runner_.begin(std::make_shared<Attempt>(options_, store_, std::move(plan)), options_.on_thread_start);
     runner_.on_link(&Attempt::connect, [this](const Attempt::Greeting& greeting) {
       board_.wal_block_size.store(std::max<std::uint64_t>(greeting.wal_block_size, 1));
       slot_.connected(greeting, runner_.attempt());
@@ -174,6 +187,7 @@ class Driver {
     runner_.on_link(work, [this](const Attempt::Resumed& resumed) {
       for (Table* const table : resumed.altered) health_.expire(*table, HealTimer::Cause::altered, altered(*table));
       health_.resume(runner_.attempt().followed());
+      tokens_->resumed(runner_.attempt().identity());
       pending_.emplace();
       pending_->commit_lsn = pending_->end_lsn = slot_.resumption().position;
       for (const Followed& each : runner_.attempt().followed()) pending_->resumed.push_back(each.table);
@@ -222,6 +236,7 @@ class Driver {
       pending_->commit_lsn = pending_->end_lsn = copied.position;
       for (const Commit::Change& each : copied.changes) pending_->rejoined.push_back(each.table);
       pending_->changes = std::move(copied.changes);
+      pending_->tokens = std::move(copied.tokens);
       fsm_.copied();
     });
   }
@@ -232,6 +247,7 @@ class Driver {
     for (Table* const table : pending_->rejoined) health_.heal(*table);
     if (!fsm_.resumes()) policy_.copied();
     board_.received.store(pending_->end_lsn.value(), std::memory_order_relaxed);
+    tokens_->published(*pending_);
     pending_.reset();
     fsm_.published(Clock::now());
   }
@@ -241,6 +257,7 @@ class Driver {
       buffer_.begin_session(runner_.attempt().followed(), names_of(runner_.attempt().tables()));
       care_.begin(Clock::now());
       slot_.started(runner_.attempt());
+      end_of_log_.begin();
       fsm_.stream_started(Clock::now());
       board_.set_error({});
       if (!std::exchange(synced_, true)) on_synced_();
@@ -300,6 +317,7 @@ class Driver {
       runner_.attempt().stream().require_peer();
       return care_.look_aside(Clock::now());
     }
+    tokens_->published(*pending_);
     care_.drop(std::move(*pending_));
     pending_.reset();
     gate_.close();
@@ -352,15 +370,19 @@ class Driver {
 
   void end_attempt() {
     // A commit that has begun to change the maps must end before anything else happens.
-    while (store_->publishing())
-      if (store_->publish(pending_ ? *pending_ : *care_.rejoining(), Time::max(), stop_) && pending_)
-        fsm_.published(Clock::now());
+    while (store_->publishing()) {
+      Commit& begun = pending_ ? *pending_ : *care_.rejoining();
+      if (!store_->publish(begun, Time::max(), stop_)) continue;
+      tokens_->published(begun);
+      if (pending_) fsm_.published(Clock::now());
+    }
     store_->abandon();
     pending_.reset();
     gate_.close();
     if (options_.durable_slot) care_.settle_doubts();
     slot_.lost(buffer_.followed_before(), store_->lsn(), fsm_.landmark());
     care_.end();
+    end_of_log_.end();
     buffer_.begin_session({});
     runner_.end();
   }
@@ -370,6 +392,7 @@ class Driver {
   const std::shared_ptr<Notifier> notifier_;
   Mailbox& mailbox_;
   StatusBoard& board_;
+  const std::shared_ptr<TokenBoard> tokens_;
   const std::atomic<bool>& stop_;
   const std::function<void()> on_synced_;
 
@@ -382,6 +405,7 @@ class Driver {
   VisibilityGate gate_;
   TransactionBuffer buffer_{};
   TableCare care_;
+  EndOfLogQuery end_of_log_;
   std::optional<Commit> pending_{};  // what is being published
   bool synced_ = false;              // once is for ever
   std::exception_ptr fatal_ = nullptr;

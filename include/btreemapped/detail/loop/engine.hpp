@@ -16,8 +16,10 @@
 #include <utility>
 #include <vector>
 
+#include <btreemapped/barrier.hpp>
 #include <btreemapped/detail/fork.hpp>
 #include <btreemapped/detail/loop/attempt.hpp>
+#include <btreemapped/detail/loop/barriers.hpp>
 #include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/loop/driver.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
@@ -25,6 +27,7 @@
 #include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
 #include <btreemapped/detail/loop/thread.hpp>
+#include <btreemapped/detail/loop/token_board.hpp>
 #include <btreemapped/detail/loop/verifier.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
@@ -117,20 +120,28 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   [[nodiscard]] std::shared_future<void> synced() const { return synced_future_; }
 
-  [[nodiscard]] bool wait_for(Lsn target, std::chrono::milliseconds timeout) const {
+  Reached wait_for(Lsn target, std::chrono::milliseconds timeout) const {
+    require_no_read("wait_for()");
+    return barriers_.wait_for(target, Clock::now() + within_a_century(timeout));
+  }
+
+  Reached wait_for(const TokenState& token, std::chrono::milliseconds timeout) const {
+    require_no_read("wait_for()");
+    if (!token.id().starts_with(tokens_->family())) throw UsageError("wait_for() takes a token of this Replicator");
+    return barriers_.wait_for(token, Clock::now() + within_a_century(timeout));
+  }
+
+  Reached catch_up(std::chrono::milliseconds timeout) {
+    require_no_read("catch_up()");
+    const auto ask_for = [this](const std::shared_ptr<EndOfLog>& wanted) {
+      ask([&](Driver& driver) { driver.tell_end_of_log(wanted); });
+    };
+    return barriers_.catch_up(ask_for, Clock::now() + within_a_century(timeout));
+  }
+
+  [[nodiscard]] std::shared_ptr<TokenState> make_token() {
     require_own_process();
-    if (store_->this_thread_reads())
-      throw UsageError("wait_for() inside a read would wait for an applier that may be waiting for that read");
-    // Nothing can be committed inside a page header: on an idle server the log ends before it, for ever.
-    const std::uint64_t block = board_.wal_block_size.load(std::memory_order_relaxed);
-    const std::uint64_t into_page = target.value() % block;
-    if (into_page <= longest_page_header) target = Lsn{target.value() - into_page};
-    switch (store_->wait_for(target, Clock::now() + within_a_century(timeout))) {
-      case Store::Waited::reached: return true;
-      case Store::Waited::timeout: return false;
-      case Store::Waited::closed: break;
-    }
-    throw StoppedError("stopped at " + to_string(store_->lsn()) + ", before " + to_string(target));
+    return tokens_->make();
   }
 
   /// Throws: UsageError for a table of another one.
@@ -146,9 +157,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   /// Verifies tables of this Replicator, and fills in their reports.
   void verify(std::vector<Verified>& verified, const VerifyOptions& options) {
-    require_own_process();
-    if (store_->this_thread_reads())
-      throw UsageError("verify() inside a read would wait for an applier that may be waiting for that read");
+    require_no_read("verify()");
     const Clock::time_point deadline = Clock::now() + within_a_century(options.timeout);
     const std::unique_lock alone(verify_mutex_, deadline);
     if (!alone) {
@@ -193,7 +202,6 @@ class Engine : public std::enable_shared_from_this<Engine> {
  private:
   enum class Life : std::uint8_t { idle, running, ended };
 
-  static constexpr std::uint64_t longest_page_header = 40;
   static constexpr std::chrono::hours a_century{24 * 36'525};
 
   static std::chrono::milliseconds within_a_century(std::chrono::milliseconds timeout) {
@@ -230,6 +238,13 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void require_own_process() const {
     if (fork_.in_child())
       throw UsageError("this Replicator belongs to the parent process; make another one in the child");
+  }
+
+  void require_no_read(const char* call) const {
+    require_own_process();
+    if (store_->this_thread_reads())
+      throw UsageError(std::string(call) +
+                       " inside a read would wait for an applier that may be waiting for that read");
   }
 
   // With life_mutex_ held.
@@ -284,7 +299,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     }
     std::exception_ptr failure;
     try {
-      Driver driver({options_, store_, notifier_, mailbox_, board_, stop_requested_}, [this] {
+      Driver driver({options_, store_, notifier_, mailbox_, board_, tokens_, stop_requested_}, [this] {
         synced_is_set_ = true;
         synced_.set_value();
       });
@@ -303,6 +318,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   const std::shared_ptr<Notifier> notifier_;
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
   StatusBoard board_{store_};
+  const std::shared_ptr<TokenBoard> tokens_ = std::make_shared<TokenBoard>(store_);
+  const Barriers barriers_{store_, board_, [this] { return status(); }};
   const ForkWatch fork_{};
 
   std::promise<void> synced_{};

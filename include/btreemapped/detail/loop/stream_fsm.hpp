@@ -334,7 +334,10 @@ class StreamFsm {
   }
 
   Errc take(const wire::LogicalMessage& message) noexcept {
-    return message.transactional && !half_received_ ? Errc::invalid_message : Errc::ok;
+    if (!message.transactional) return Errc::ok;
+    if (!half_received_) return Errc::invalid_message;
+    staging_ = !skipping_;
+    return Errc::ok;
   }
 
   Errc take(const wire::Origin&) noexcept { return half_received_ ? Errc::ok : Errc::invalid_message; }

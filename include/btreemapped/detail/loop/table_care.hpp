@@ -61,6 +61,7 @@ class TableCare {
   void end() {
     watch_at_ = Time::max();
     watching_ = false;
+    questions_ = 0;
     doubts_.clear();
     resync_.end();
   }
@@ -74,8 +75,18 @@ class TableCare {
   [[nodiscard]] Commit* rejoining() noexcept { return resync_.ready(); }
 
   /// For poll(): readable when look_aside() has something to see at once.
-  [[nodiscard]] int fd() const { return watching_ ? -1 : runner_.attempt().control_socket(); }
+  [[nodiscard]] int fd() const { return control_is_idle() ? runner_.attempt().control_socket() : -1; }
   void control_has_spoken() noexcept { look_at_control_at_ = Time::min(); }
+
+  /// Asks on the control session, where an answer is no word of its own.
+  template <class Work, class Then>
+  void ask(Work work, Then then) {
+    ++questions_;
+    runner_.on_control(std::move(work), [this, then = std::move(then)](const auto& answer) {
+      --questions_;
+      then(answer);
+    });
+  }
 
   /// A Relation has come: the catalog may have changed in more than it shows.
   void relation_seen(Time now) noexcept { watch_at_ = std::min(watch_at_, now + relation_watch_delay); }
@@ -89,7 +100,7 @@ class TableCare {
     // waiting for that would hold it up, and with a temporary slot it would be for nothing. The watch finds out what
     // the word on the control session is, and fails if there is no server any more. With a durable slot nothing is
     // lost, and the server may have said goodbye to everything but the stream.
-    if (!watching_ && now >= look_at_control_at_) {
+    if (control_is_idle() && now >= look_at_control_at_) {
       look_at_control_at_ = now + look_interval;
       pollfd control{runner_.attempt().control_socket(), POLLIN, 0};
       if (::poll(&control, 1, 0) > 0) watch_at_ = now;
@@ -129,6 +140,8 @@ class TableCare {
   }
 
  private:
+  [[nodiscard]] bool control_is_idle() const noexcept { return !watching_ && questions_ == 0; }
+
   struct Doubt {
     Table* table = nullptr;
     HealTimer::Cause cause = HealTimer::Cause::altered;
@@ -183,6 +196,7 @@ class TableCare {
 
   Time watch_at_ = Time::max();
   bool watching_ = false;
+  std::size_t questions_ = 0;  // that have not been answered
   Time look_at_control_at_{};
   Time blind_since_ = Time::max();  // no question to the catalog is answered
   std::vector<Doubt> doubts_{};     // to be copied afresh

@@ -6,6 +6,8 @@
 
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/sql/session.hpp>
+#include <btreemapped/detail/sql/visibility.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -25,7 +27,8 @@ class VisibilityGate {
     if (!is_wanted_ || state_ == State::open) return true;
     if (state_ == State::asking || now < ask_at_) return false;
     state_ = State::asking;
-    runner_.on_control([xid](Attempt& attempt) { return attempt.is_visible(xid); },
+    const auto look = [xid](sql::Session& session) { return sql::is_visible(session, xid); };
+    runner_.on_control([look](Attempt& attempt) { return attempt.ask_again(look); },
                        [this](bool visible) {
                          if (state_ != State::asking) return;
                          state_ = visible ? State::open : State::closed;

@@ -48,7 +48,8 @@ inline void check_slot_name(std::string_view name) {
     throw UsageError("a slot name has 1 to 63 of the characters a-z, 0-9 and _");
 }
 
-/// START_REPLICATION for the pgoutput plugin. The publications are identifiers inside one string constant.
+/// START_REPLICATION for the pgoutput plugin. The publications are identifiers inside one string constant. Messages
+/// come from whoever writes them, ours and others'.
 /// Source: https://www.postgresql.org/docs/current/protocol-replication.html
 [[nodiscard]] inline std::string start_replication_sql(std::string_view slot, Lsn position,
                                                        std::span<const std::string> publications) {
@@ -56,7 +57,7 @@ inline void check_slot_name(std::string_view name) {
   const std::string names =
       sql::comma_separated(publications, [](const std::string& name) { return sql::identifier(name); });
   return "START_REPLICATION SLOT " + sql::identifier(slot) + " LOGICAL " + btreemapped::to_string(position) +
-         " (proto_version '1', publication_names " + sql::quoted(names, '\'') + ")";
+         " (proto_version '1', publication_names " + sql::quoted(names, '\'') + ", messages 'true')";
 }
 
 /// The replication session: commands first, then the stream, which never blocks.

@@ -1,0 +1,120 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/detail/loop/attempt.hpp>
+#include <btreemapped/detail/loop/table_care.hpp>
+#include <btreemapped/detail/sql/barrier.hpp>
+#include <btreemapped/detail/store.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/lsn.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// Where the server's log ended at some time after it was asked for.
+class EndOfLog {
+ public:
+  enum class Fate : std::uint8_t {
+    wanted,
+    known,
+    outdated,  ///< the connection is lost, and the next one may be to another server
+  };
+
+  [[nodiscard]] Fate fate() const noexcept { return fate_.load(std::memory_order_seq_cst); }
+
+  // Once known.
+  [[nodiscard]] Lsn position() const noexcept { return position_; }
+  /// Why the server refuses to tell; empty if it does not.
+  [[nodiscard]] const std::string& why() const noexcept { return why_; }
+
+ private:
+  friend class EndOfLogQuery;
+
+  void enter(Fate fate) noexcept { fate_.store(fate, std::memory_order_seq_cst); }
+
+  Lsn position_{};
+  std::string why_{};
+  std::atomic<Fate> fate_{Fate::wanted};
+};
+
+/// Asks the server for those who want to know where its log ends: at once, or when there is a stream. The driver's.
+class EndOfLogQuery {
+ public:
+  EndOfLogQuery(std::shared_ptr<Store> store, TableCare& care) : store_(std::move(store)), care_(care) {}
+
+  /// Who gives up lets it die.
+  void add(const std::shared_ptr<EndOfLog>& wanted) {
+    for (Wanted* const each : {&waiting_, &answered_})
+      std::erase_if(*each, [](const auto& one) { return one.expired(); });
+    waiting_.push_back(wanted);
+    ask();
+  }
+
+  /// The stream has begun.
+  void begin() {
+    streaming_ = true;
+    ask();
+  }
+
+  /// The stream has ended; who has not been answered waits for the next one.
+  void end() {
+    streaming_ = false;
+    waiting_.insert(waiting_.end(), asked_.begin(), asked_.end());
+    asked_.clear();
+    for (const auto& each : std::exchange(answered_, {}))
+      if (const auto answered = each.lock()) answered->enter(EndOfLog::Fate::outdated);
+    store_->tell_waiters();
+  }
+
+ private:
+  using Wanted = std::vector<std::weak_ptr<EndOfLog>>;
+
+  struct Answer {
+    Lsn position{};
+    std::string why{};
+  };
+
+  static Answer read(Attempt& attempt) {
+    try {
+      return {attempt.ask_again([](sql::Session& session) { return sql::read_end_of_log(session); }), {}};
+    } catch (const SchemaError& error) {
+      return {{}, error.what()};  // no reason to give the stream up
+    }
+  }
+
+  /// One question at a time, for all who wait. Who comes later needs a later answer.
+  void ask() {
+    if (!streaming_ || waiting_.empty() || !asked_.empty()) return;
+    asked_ = std::exchange(waiting_, {});
+    care_.ask(&EndOfLogQuery::read, [this](const Answer& answer) {
+      for (const auto& each : std::exchange(asked_, {})) {
+        const std::shared_ptr<EndOfLog> wanted = each.lock();
+        if (wanted == nullptr) continue;
+        wanted->position_ = answer.position;
+        wanted->why_ = answer.why;
+        wanted->enter(EndOfLog::Fate::known);
+        answered_.push_back(each);
+      }
+      store_->tell_waiters();
+      ask();
+    });
+  }
+
+  const std::shared_ptr<Store> store_;
+  TableCare& care_;
+  Wanted waiting_{};
+  Wanted asked_{};
+  Wanted answered_{};
+  bool streaming_ = false;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped
