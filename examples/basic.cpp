@@ -21,6 +21,7 @@
 #include <pqxx/pqxx>
 
 #include <btreemapped.hpp>
+#include <btreemapped/pqxx.hpp>
 
 namespace {
 
@@ -74,19 +75,14 @@ void show_reads(const Cars& cars) {
   });
 }
 
-/// Commits `statements` on a connection of its own, then shows the replica at that commit or a later one.
+/// Commits `statements`, then shows the replica at that commit or a later one.
 void change(pqxx::connection& writer, const btreemapped::Replicator& replicator, const Cars& cars,
             std::string_view statements) {
   std::cout << '\n' << statements << '\n';
-  {
-    pqxx::work transaction(writer);
-    transaction.exec(std::string(statements));
-    transaction.commit();
-  }
   pqxx::work transaction(writer);
-  const std::string position = transaction.exec("SELECT pg_current_wal_insert_lsn()")[0][0].as<std::string>();
-  if (!replicator.wait_for(btreemapped::Lsn::parse(position).value(), std::chrono::seconds{10}))
-    throw std::runtime_error("the replica did not reach " + position + " in ten seconds");
+  transaction.exec(std::string(statements));
+  const btreemapped::Reached reached = btreemapped::commit_and_wait(transaction, replicator, std::chrono::seconds{10});
+  if (!reached) throw std::runtime_error("the replica does not show the commit: " + reached.why);
   show_table(cars);
 }
 

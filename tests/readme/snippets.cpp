@@ -22,6 +22,7 @@
 #include <pqxx/pqxx>
 
 #include <btreemapped.hpp>
+#include <btreemapped/pqxx.hpp>
 
 #include "support/conninfo.hpp"
 #include "support/database.hpp"
@@ -220,8 +221,14 @@ TEST_CASE("the README's own write is read", "[readme]") {
   test::start_and_sync(replicator);
   pqxx::connection connection(Shop::dsn());
   const Captured printed;
+  SECTION("with libpqxx") {
 #include "readme/own-writes.cpp"
-  CHECK(printed.text() == block("own-writes.text"));
+    CHECK(printed.text() == block("own-writes.text"));
+  }
+  SECTION("by each barrier") {
+#include "readme/barriers.cpp"
+    CHECK(printed.text() == block("barriers.text"));
+  }
 }
 
 TEST_CASE("verifying as the README does", "[readme]") {
