@@ -122,7 +122,7 @@ class Replicator {
   /// The result tells how far it has come and why no further: the timeout was first, or a table has failed.
   /// Throws: UsageError inside a read, as the applier might wait for that read, and in a forked child; StoppedError
   /// when the Replicator has ended.
-  /// Blocks and locks: until then, or for the timeout.
+  /// Blocks and locks: until then, or for the timeout; where it is not reached, then as status().
   Reached wait_for(Lsn lsn, std::chrono::milliseconds timeout) const { return engine_->wait_for(lsn, timeout); }
 
   /// Waits until the transaction in which the token's SQL was run is visible in every table; it need not have changed

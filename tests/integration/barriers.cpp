@@ -485,7 +485,7 @@ TEST_CASE("a barrier waits for a table that is copied afresh", "[G9]") {
   scene.database.exec("ALTER TABLE items ALTER amount TYPE int USING 7");
   scene.proxy.wait_until_held();
   scene.database.exec("INSERT INTO others VALUES (2, 2)");
-  const Reached reached = scene.replicator->catch_up(100ms);
+  const Reached reached = scene.replicator->catch_up(500ms);
   CHECK_FALSE(reached);
   CHECK_THAT(reached.why, StartsWith("table not following: public.items is stale"));
   CHECK(scene.others->contains(2));

@@ -253,8 +253,8 @@ class TransactionBuffer {
 
   Errc take(const wire::Begin& begin, std::string_view) {
     commit_lsn_ = begin.commit_lsn;
-    tokens_.clear();
     for (Follower& follower : followers_) follower.delta.reset();
+    tokens_.clear();
     return Errc::ok;
   }
 
