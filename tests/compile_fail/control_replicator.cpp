@@ -61,6 +61,10 @@ void follow(const std::string& connection, std::stop_token stop) {
   const std::shared_future<void> synced = replicator.synced();
   replicator.run(stop);
   if (!replicator.wait_for(cars.lsn(), 5s)) replicator.stop();
+  if (const btreemapped::Reached reached = replicator.catch_up(5s); !reached && !reached.why.empty()) replicator.stop();
+  btreemapped::Token token = replicator.token();
+  token.use_xid(token.sql());
+  if (!replicator.wait_for(token, 5s)) replicator.stop();
 
   const Car car{"Bob", 20, "red"};
   const std::tuple<std::string, std::int64_t> key = btreemapped::key_of<Car, 2>(car);
