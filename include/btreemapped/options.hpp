@@ -56,6 +56,11 @@ struct Options {
   /// How often the catalog is compared with what was copied: the longest time for which a schema change that the
   /// stream does not show can go unnoticed.
   std::chrono::milliseconds catalog_watch_interval{10'000};
+  /// The most that a transaction may take here before it commits, as about what its rows take in memory. Of a larger
+  /// one the rest is dropped: the tables that it touches show their last commit, flagged stale, are copied afresh
+  /// together and come back in one commit, while all others go on.
+  /// Units: bytes
+  std::size_t max_transaction_bytes = std::size_t{1} << 30;
   /// The most that may be kept of the changes that come for a table while it is copied afresh and the others go on.
   /// Beyond it all tables are copied afresh, with the server keeping the changes.
   /// Units: bytes

@@ -22,10 +22,10 @@ room() {
     bit_string.hpp | inet.hpp | interval.hpp | macaddr.hpp | money.hpp | numeric.hpp) echo 2 ;;
     time_of_day.hpp | timestamp.hpp | uuid.hpp) echo 2 ;;
     detail/order.hpp | table_traits.hpp | sql_range.hpp) echo 2 ;;
-    row.hpp | detail/key_less.hpp | detail/probe.hpp | detail/column_map.hpp) echo 3 ;;
+    row.hpp | detail/key_less.hpp | detail/probe.hpp | detail/column_map.hpp | detail/footprint.hpp) echo 3 ;;
     range.hpp | change.hpp | replica.hpp | read_guard.hpp | detail/table.hpp | detail/store.hpp) echo 4 ;;
     detail/typed_*.hpp | detail/row_*.hpp | detail/read_*.hpp) echo 4 ;;
-    detail/key_search.hpp | detail/transaction.hpp | detail/change_log.hpp | detail/journal.hpp) echo 4 ;;
+    detail/key_search.hpp | detail/fault.hpp | detail/transaction.hpp | detail/change_log.hpp | detail/journal.hpp) echo 4 ;;
     detail/interrupt.hpp | detail/pq/*.hpp | detail/sql/*.hpp) echo 5 ;;
     options.hpp | status.hpp | barrier.hpp | verification.hpp | preflight.hpp | replicator.hpp | detail/loop/*.hpp) echo 6 ;;
     pqxx.hpp) echo 7 ;; # opt-in, for users who hold a libpqxx connection

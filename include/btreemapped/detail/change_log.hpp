@@ -53,6 +53,9 @@ class ChangeLog {
   /// More has come than it may or can hold: it has forgotten all, and the tables must be copied once more.
   [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }
 
+  /// Units: bytes, of all that was ever written down; zero once it is forgotten.
+  [[nodiscard]] std::size_t bytes() const noexcept { return overflowed_ ? 0 : bytes_; }
+
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   [[nodiscard]] const Entry& front() const noexcept { return entries_.front(); }
   void pop() noexcept { entries_.pop_front(); }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <btreemapped/detail/footprint.hpp>
 #include <btreemapped/lsn.hpp>
 
 namespace btreemapped {
@@ -37,9 +38,16 @@ class Journal {
     return why_;
   }
 
+  /// Units: bytes, of all that has been noted.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    const std::lock_guard lock(mutex_);
+    return bytes_;
+  }
+
  protected:
   mutable std::mutex mutex_{};
   const char* why_ = nullptr;
+  std::size_t bytes_ = 0;
 };
 
 template <class Key, class Row, class Less>
@@ -77,6 +85,7 @@ class TypedJournal final : public Journal {
       entries_.clear();
       notes_.clear();
       all_.reset();
+      bytes_ = 0;
     } else if (settled_) {
       fold(std::move(entry));
     } else {
@@ -144,8 +153,10 @@ class TypedJournal final : public Journal {
 
  private:
   void count(const Entry& entry) {
-    bytes_ += sizeof(Entry) + entry.notes.size() * (sizeof(Note) + node_overhead);
-    if (entry.all) bytes_ += entry.all->size() * (sizeof(Key) + sizeof(Row) + node_overhead);
+    bytes_ += sizeof(Entry) + entry.notes.size() * (sizeof(Note) + note_overhead);
+    for (const Note& note : entry.notes)
+      bytes_ += heap_bytes_of_key(note.key) + (note.before.row ? heap_bytes_of_row(*note.before.row) : 0);
+    if (entry.all) bytes_ += entry.all->size() * (sizeof(Key) + sizeof(Row) + note_overhead);
   }
 
   /// The first touch of a key tells; and after all rows have been replaced at once, nothing more is to be told.
@@ -156,10 +167,9 @@ class TypedJournal final : public Journal {
     all_ = std::move(entry.all);
   }
 
-  static constexpr std::size_t node_overhead = 64;
+  static constexpr std::size_t note_overhead = 64;
 
   const std::size_t limit_;
-  std::size_t bytes_ = 0;
   std::deque<Entry> entries_{};  // until the position is known
   bool settled_ = false;
   Lsn position_{};

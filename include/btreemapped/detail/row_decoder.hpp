@@ -35,6 +35,14 @@ class RowDecoder {
     return {};
   }
 
+  /// What the values of the fields are made of.
+  /// Units: bytes.
+  [[nodiscard]] std::size_t text_bytes(const ColumnMap& map) const noexcept {
+    std::size_t bytes = 0;
+    for (const auto& field : map.fields) bytes += cells_[field.position].text.size();
+    return bytes;
+  }
+
   /// Takes from another image of the same relation the values that were left out of this one. What is left out is
   /// never NULL: a null there says that this image is a key only, of a partition with less identity than its table.
   void complete_from(const RowDecoder& full) {

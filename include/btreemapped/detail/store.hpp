@@ -71,7 +71,7 @@ class Store {
     for (; next_change_ < commit.changes.size(); ++next_change_)
       if (!commit.changes[next_change_].delta->apply(deadline)) return false;
     for (const Commit::Change& each : commit.changes)
-      if (Journal* const journal = each.table->journal()) each.delta->record(*journal, commit.commit_lsn);
+      if (each.table->journal() != nullptr) each.table->take_notes(*each.delta, commit.commit_lsn);
     for (const Commit::Detached& each : commit.detached) detach(*each.table, each.state, Clock::now());
     for (Table* const table : commit.rejoined) table->set_copied();
     for (Table* const table : commit.resumed) table->set_live();

@@ -60,6 +60,8 @@ class Delta {
   [[nodiscard]] virtual bool apply(Time deadline) noexcept = 0;
   /// Units: rows, about as many as it takes time to free once it is applied.
   [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+  /// Units: bytes, about what has been staged takes until it is applied.
+  [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
   /// Gives what has been replaced to the journal of the table. After apply(), while nobody reads.
   virtual void record(Journal& journal, Lsn commit_lsn) noexcept = 0;
 };
@@ -144,11 +146,23 @@ class Table {
 
   /// Progress of the copy that is being made, or the size of the last one.
   [[nodiscard]] std::size_t copied_rows() const noexcept { return copied_rows_.load(std::memory_order_relaxed); }
-  void set_copied_rows(std::size_t rows) noexcept { copied_rows_.store(rows, std::memory_order_relaxed); }
+  [[nodiscard]] std::size_t copied_bytes() const noexcept { return copied_bytes_.load(std::memory_order_relaxed); }
+  void set_copied(std::size_t rows, std::size_t bytes) noexcept {
+    copied_rows_.store(rows, std::memory_order_relaxed);
+    copied_bytes_.store(bytes, std::memory_order_relaxed);
+  }
+  /// How many rows a copy should have, by the server's estimate; zero if it has none.
+  [[nodiscard]] std::size_t expected_rows() const noexcept { return expected_rows_.load(std::memory_order_relaxed); }
+  void set_expected_rows(std::size_t rows) noexcept { expected_rows_.store(rows, std::memory_order_relaxed); }
 
   /// Takes notes of each commit from the next one on, until the table stops following; null: no more. The applier's.
-  void set_journal(std::shared_ptr<Journal> journal) noexcept { journal_ = std::move(journal); }
+  void set_journal(std::shared_ptr<Journal> journal) noexcept {
+    journal_ = std::move(journal);
+    journal_bytes_.store(0, std::memory_order_relaxed);
+  }
   [[nodiscard]] Journal* journal() const noexcept { return journal_.get(); }
+  /// Units: bytes, of these notes. From any thread.
+  [[nodiscard]] std::size_t journal_bytes() const noexcept { return journal_bytes_.load(std::memory_order_relaxed); }
 
   /// Has there been a complete copy?
   [[nodiscard]] bool copied() const noexcept { return copies() > 0; }
@@ -157,6 +171,11 @@ class Table {
 
  private:
   friend class Store;
+
+  void take_notes(Delta& delta, Lsn commit_lsn) noexcept {
+    delta.record(*journal_, commit_lsn);
+    journal_bytes_.store(journal_->bytes(), std::memory_order_relaxed);
+  }
 
   void set_copied() noexcept {
     set_live();
@@ -182,8 +201,11 @@ class Table {
   std::atomic<std::uint64_t> copies_{0};
   std::atomic<Clock::rep> stale_since_{0};
   std::atomic<std::size_t> copied_rows_{0};
+  std::atomic<std::size_t> copied_bytes_{0};
+  std::atomic<std::size_t> expected_rows_{0};
   std::atomic<std::uint64_t> detached_at_{0};
   std::shared_ptr<Journal> journal_{};
+  std::atomic<std::size_t> journal_bytes_{0};
 };
 
 }  // namespace detail

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <list>
 #include <memory>
 #include <new>
@@ -16,6 +17,7 @@
 #include <btreemapped/change.hpp>
 #include <btreemapped/detail/change_log.hpp>
 #include <btreemapped/detail/column_map.hpp>
+#include <btreemapped/detail/fault.hpp>
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/wire/frame.hpp>
@@ -28,37 +30,6 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// Why a table stopped following. The others go on.
-struct Fault {
-  Table* table = nullptr;
-  std::string column{};
-  std::string what{};
-  Lsn lsn{};               ///< the commit that could not be applied
-  bool healable = true;    ///< would a fresh copy mend it? Not when the table holds a value that the row cannot
-  std::string sqlstate{};  ///< where it was the server that refused
-  bool altered = false;    ///< no fault at all: the table was altered while its copy was to begin
-};
-
-[[nodiscard]] constexpr bool healed_by_copy(Errc error) noexcept {
-  switch (error) {
-    case Errc::invalid_text:
-    case Errc::out_of_range:
-    case Errc::invalid_encoding:
-    case Errc::unexpected_null: return false;
-    default: return true;
-  }
-}
-
-[[nodiscard]] inline Fault make_fault(Table& table, const Failure& failure, Lsn lsn) {
-  const bool at_field = failure.field != Failure::no_field;
-  return {&table,
-          at_field ? table.needs()[failure.field].column : std::string{},
-          std::string(describe(failure.code)),
-          lsn,
-          healed_by_copy(failure.code),
-          {}};
-}
-
 /// A table that follows, and as what it was copied.
 struct Followed {
   Table* table = nullptr;
@@ -68,8 +39,12 @@ struct Followed {
 /// Collects the changes of one transaction per table, until its Commit makes one detail::Commit of them.
 class TransactionBuffer {
  public:
+  static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
   /// Of the messages that carry the id of a Token.
   static constexpr std::string_view token_prefix = "btreemapped";
+
+  /// Of a transaction that takes more than `max_bytes` the rest is dropped, and the tables that it touches stop.
+  explicit TransactionBuffer(std::size_t max_bytes = unbounded) : max_bytes_(max_bytes) {}
 
   /// Takes note of the tokens whose ids begin like this; the others are other programs'.
   void expect_tokens(std::string family) { token_family_ = std::move(family); }
@@ -86,6 +61,8 @@ class TransactionBuffer {
     tokens_.clear();
     log_ = nullptr;
     commit_lsn_ = Lsn{};
+    bytes_ = 0;
+    dropped_at_.reset();
     relation_seen_ = false;
     for (Followed& each : followed) follow(std::move(each));
   }
@@ -161,6 +138,9 @@ class TransactionBuffer {
   /// Where the transaction commits that has begun last.
   [[nodiscard]] Lsn commit_lsn() const noexcept { return commit_lsn_; }
 
+  /// Units: bytes, of what has been staged of that transaction.
+  [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
   // The copy of single tables while the others go on.
 
   /// The table follows no more; what has been staged for it is dropped.
@@ -168,7 +148,7 @@ class TransactionBuffer {
     for (Follower& follower : followers_) {
       if (follower.followed.table != &table) continue;
       follower.detached = true;
-      follower.delta.reset();
+      drop_changes(follower);
     }
     std::erase_if(sealed_, [&](const Commit::Change& each) { return each.table == &table; });
   }
@@ -226,6 +206,7 @@ class TransactionBuffer {
     bool detached = false;
     std::optional<TableState> detached_as{};  // to be told with the next commit
     std::unique_ptr<Delta> delta{};
+    std::size_t bytes = 0;  // of the delta, as counted
   };
 
   struct Announced {
@@ -253,8 +234,10 @@ class TransactionBuffer {
 
   Errc take(const wire::Begin& begin, std::string_view) {
     commit_lsn_ = begin.commit_lsn;
-    for (Follower& follower : followers_) follower.delta.reset();
+    for (Follower& follower : followers_) drop_changes(follower);
     tokens_.clear();
+    bytes_ = 0;
+    dropped_at_.reset();
     return Errc::ok;
   }
 
@@ -339,12 +322,44 @@ class TransactionBuffer {
     for (Follower* const follower : route->second) {
       if (follower->detached) continue;
       if (!follower->map) return Errc::invalid_message;
+      if (dropped_at_) {
+        detach(*follower, too_large(*follower));
+        continue;
+      }
       guarded(*follower, [&] {
         if (follower->delta == nullptr) follower->delta = follower->followed.table->make_delta();
         return stage(*follower->delta, *follower->map);
       });
+      count(*follower);
+      if (bytes_ > max_bytes_) drop_transaction();
     }
     return Errc::ok;
+  }
+
+  void count(Follower& follower) noexcept {
+    const std::size_t bytes = follower.delta == nullptr ? 0 : follower.delta->bytes();
+    bytes_ += bytes - std::exchange(follower.bytes, bytes);
+  }
+
+  void drop_changes(Follower& follower) noexcept {
+    follower.delta.reset();
+    count(follower);
+  }
+
+  /// All tables that the transaction has touched stop at the commit before it, and so do those that it will touch.
+  void drop_transaction() {
+    dropped_at_ = bytes_;
+    for (Follower& follower : followers_)
+      if (follower.delta != nullptr) detach(follower, too_large(follower));
+  }
+
+  Fault too_large(const Follower& follower) const {
+    Fault fault{follower.followed.table, {}, "", commit_lsn_};
+    fault.what = "a transaction takes more than Options::max_transaction_bytes, which is " +
+                 std::to_string(max_bytes_) + " bytes; it was dropped when it had come to " +
+                 std::to_string(*dropped_at_);
+    fault.oversized = true;
+    return fault;
   }
 
   template <class Step>
@@ -359,7 +374,7 @@ class TransactionBuffer {
   void detach(Follower& follower, Fault fault) {
     follower.detached = true;
     follower.detached_as = fault.healable ? TableState::stale : TableState::failed;
-    follower.delta.reset();
+    drop_changes(follower);
     faults_.push_back(std::move(fault));
   }
 
@@ -373,6 +388,9 @@ class TransactionBuffer {
   std::string token_family_{};
   std::vector<std::string> tokens_{};
   Lsn commit_lsn_{};
+  const std::size_t max_bytes_;
+  std::size_t bytes_ = 0;
+  std::optional<std::size_t> dropped_at_{};  // the transaction is too large; it had so many bytes then
   bool relation_seen_ = false;
 };
 

@@ -15,6 +15,7 @@
 
 #include <btreemapped/codec.hpp>
 #include <btreemapped/detail/column_map.hpp>
+#include <btreemapped/detail/footprint.hpp>
 #include <btreemapped/detail/journal.hpp>
 #include <btreemapped/detail/reflect.hpp>
 #include <btreemapped/detail/row_decoder.hpp>
@@ -46,7 +47,7 @@ class TypedDelta final : public Delta {
     Staged staged;
     if (const Failure failure = decoder_.load(map, tuple)) return failure;
     if (const Failure failure = decoder_.decode(map, staged.row, [](auto, auto&) { return false; })) return failure;
-    add(std::move(staged));
+    add(std::move(staged), decoder_.text_bytes(map));
     return {};
   }
 
@@ -65,7 +66,7 @@ class TypedDelta final : public Delta {
     const auto keep_value = [&](auto index, auto& value) { return keep(index, value, held, fresh); };
     if (const Failure failure = decoder_.decode(map, fresh.row, keep_value)) return failure;
     remove(held);
-    add(std::move(fresh));
+    add(std::move(fresh), decoder_.text_bytes(map));
     return {};
   }
 
@@ -80,18 +81,19 @@ class TypedDelta final : public Delta {
   // What a copy tells of the base, row by row.
 
   /// A row that the base does not hold.
-  void add_row(Row row) { add({std::move(row), {}}); }
+  void add_row(Row row) { add({std::move(row), {}, 0}); }
   /// The base's row at `position` is this one by now.
   void replace_row(Iterator position, Row row) {
     Entry& entry = entry_at(position);
     entry.base_gone = true;
-    entry.rows.push_back({std::move(row), {}});
+    entry.rows.push_back({std::move(row), {}, 0});
   }
   /// The base's row at `position` is gone.
   void remove_row(Iterator position) { entry_at(position).base_gone = true; }
 
   void truncate() override {
     entries_.clear();
+    bytes_ = 0;
     base_hidden_ = true;
   }
 
@@ -134,6 +136,7 @@ class TypedDelta final : public Delta {
   }
 
   std::size_t size() const noexcept override { return entries_.size() + steps_.size() + replacement_.size(); }
+  std::size_t bytes() const noexcept override { return bytes_; }
   void record(Journal& journal, Lsn commit_lsn) noexcept override {
     using Notes = TypedJournal<Key, Row, KeyLess>;
     try {
@@ -187,6 +190,7 @@ class TypedDelta final : public Delta {
   struct Staged {
     Row row{};
     [[no_unique_address]] std::conditional_t<lends, Loan, NoLoan> loan{};
+    std::size_t bytes = 0;  // as counted
   };
 
   struct Entry {
@@ -219,6 +223,7 @@ class TypedDelta final : public Delta {
       entry.base = base_.lower_bound(key);
       entry.base_held = entry.base != base_.end() && !KeyLess{}(key, entry.base->first);
     }
+    bytes_ += bytes_per_entry + heap_bytes_of_key(key);
     return entries_.emplace_hint(place, std::move(key), std::move(entry))->second;
   }
 
@@ -293,16 +298,20 @@ class TypedDelta final : public Delta {
     return true;
   }
 
-  static void remove(const Held& held) {
+  void remove(const Held& held) {
     if (held.staged == nullptr) {
       held.entry->base_gone = true;
     } else {
+      bytes_ -= held.staged->bytes;
       held.entry->rows.erase(held.entry->rows.begin() + (held.staged - held.entry->rows.data()));
     }
   }
 
-  void add(Staged staged) {
+  /// A type that cannot be looked into takes as much as its text, at least.
+  void add(Staged staged, std::size_t text_bytes = 0) {
     Entry& entry = entry_for(Model::of(staged.row));
+    staged.bytes = sizeof(Staged) + allocation_overhead + std::max(text_bytes, heap_bytes_of_row(staged.row));
+    bytes_ += staged.bytes;
     entry.rows.push_back(std::move(staged));
   }
 
@@ -358,8 +367,11 @@ class TypedDelta final : public Delta {
     }
   }
 
+  static constexpr std::size_t bytes_per_entry = node_overhead + sizeof(Key) + sizeof(Entry) + sizeof(Step);
+
   Map& base_;
   std::map<Key, Entry, KeyLess> entries_{};
+  std::size_t bytes_ = 0;
   bool base_hidden_ = false;
   RowDecoder<Row> decoder_{};
   RowDecoder<Row> old_decoder_{};

@@ -20,6 +20,7 @@
 #include <btreemapped/detail/loop/catalog_watch.hpp>
 #include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/loop/control_session.hpp>
+#include <btreemapped/detail/loop/copy_progress.hpp>
 #include <btreemapped/detail/loop/durable_slot.hpp>
 #include <btreemapped/detail/loop/guard_verdict.hpp>
 #include <btreemapped/detail/loop/table_catalog.hpp>
@@ -71,9 +72,6 @@ class Attempt {
     bool durable = false;                 ///< the slot is to outlive this attempt
     std::vector<sql::Backend> earlier{};  ///< sessions of attempts with this slot that the server may not have missed
   };
-
-  /// Called while a table is copied, on the worker's thread.
-  using OnProgress = std::function<void(const Table& table, std::size_t rows)>;
 
   Attempt(const Options& options, std::shared_ptr<Store> store, Plan plan)
       : plan_(std::move(plan)),
@@ -226,16 +224,15 @@ class Attempt {
     });
   }
 
-  /// Those that no longer look as they did when they were copied, and those that would fit now.
-  std::vector<Table*> changed_tables(const WatchList& list) {
-    return ask_again([&](sql::Session& session) { return find_altered(session, list, publications_, backend_pid_); });
+  CatalogLook look(const WatchList& list) {
+    return ask_again(
+        [&](sql::Session& session) { return look_at_catalog(session, list, publications_, backend_pid_); });
   }
 
   /// Readable when the server ends the idle control session, as it does with all sessions when it shuts down.
   [[nodiscard]] int control_socket() const { return control_.socket(); }
 
  private:
-  static constexpr std::size_t rows_per_report = 16'384;
   static constexpr std::chrono::milliseconds seal_slice{50};  // an interrupt() waits for it
 
   static sql::CopySource source_of(const Followed& followed) {
@@ -281,19 +278,14 @@ class Attempt {
     });
     std::string scratch;
     std::vector<wire::Cell> cells;
-    const auto report = [&](std::size_t rows) {
-      if (plan_.reader) return;
-      table.set_copied_rows(rows);
-      if (rows > 0) on_progress(table, rows);
-    };
-    report(0);
+    CopyProgress progress(table, plan_.reader ? OnProgress{} : on_progress);
     try {
       bool again = !fault;
       while (again) {
         snapshot.copy(source_of(followed), [&](std::string_view line) {
           if (fault) return;  // the rest is read and dropped, so that the session can go on with the next table
           fault = add_line(table, *copy, line, scratch, cells);
-          if (!fault && copy->row_count() % rows_per_report == 0) report(copy->row_count());
+          if (!fault) progress.add(line.size(), copy->row_count());
         });
         again = !fault && copy->wants_another_pass();
       }
@@ -318,8 +310,7 @@ class Attempt {
       return;
     }
     if (plan_.reader) return;
-    table.set_copied_rows(rows);
-    on_progress(table, rows);
+    progress.finish(rows);
     out.changes.push_back({&table, std::move(change)});
   }
 

@@ -10,9 +10,11 @@
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/sql/catalog.hpp>
 #include <btreemapped/detail/sql/fingerprint.hpp>
+#include <btreemapped/detail/sql/log_end.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/lsn.hpp>
 #include <btreemapped/preflight.hpp>
 
 namespace btreemapped {
@@ -80,6 +82,18 @@ inline std::vector<Table*> find_altered(sql::Session& session, const WatchList& 
     if (fits) altered.push_back(&misfit);
   }
   return altered;
+}
+
+/// What a look at the catalog shows.
+struct CatalogLook {
+  std::vector<Table*> changed{};  ///< see find_altered()
+  Lsn position{};                 ///< how far the server's log went before
+};
+
+inline CatalogLook look_at_catalog(sql::Session& session, const WatchList& list,
+                                   const std::vector<std::string>& publications, int backend_pid) {
+  const Lsn position = sql::read_log_end(session).readable;
+  return {find_altered(session, list, publications, backend_pid), position};
 }
 
 }  // namespace detail

@@ -67,6 +67,7 @@ inline void check_options(const Options& options) {
     if (options.*each.value <= std::chrono::milliseconds{0})
       throw UsageError(std::string("Options::") + each.name + " is " + std::to_string((options.*each.value).count()) +
                        " ms; it must be positive");
+  if (options.max_transaction_bytes == 0) throw UsageError("Options::max_transaction_bytes is 0; it must be positive");
   if (options.max_log_bytes == 0) throw UsageError("Options::max_log_bytes is 0; it must be positive");
   check_publications(options);
   if (options.durable_slot && options.slot_name.empty())

@@ -32,16 +32,24 @@ class ControlSession {
   }
 
   /// Asks once more if it fails, in a new session which it first gives to `reopened`.
+  /// Throws: ConnectionError when it is the server that has gone, with the code that the old session has ended with.
   template <class Question, class Reopened>
   auto insist(Question&& question, Reopened&& reopened) {
     const std::lock_guard lock(mutex_);
+    std::string end;
     try {
       if (session_ != nullptr) return question(*session_);
-    } catch (const Error&) {
+    } catch (const Error& error) {
       interrupt_->check();
       session_.reset();
+      end = error.sqlstate();
     }
-    session_ = std::make_unique<sql::Session>(conninfo_, interrupt_);  // fails when it is the server that has gone
+    try {
+      session_ = std::make_unique<sql::Session>(conninfo_, interrupt_);
+    } catch (const ConnectionError& error) {
+      if (end.empty()) throw;
+      throw ConnectionError(error.what(), {.sqlstate = end, .retryable = error.retryable()});
+    }
     reopened(*session_);
     return question(*session_);
   }

@@ -24,6 +24,7 @@
 #include <btreemapped/detail/loop/end_of_log.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/failure_policy.hpp>
+#include <btreemapped/detail/loop/loss.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/preflight_verdict.hpp>
@@ -86,7 +87,8 @@ class Driver {
         policy_(options_),
         slot_wait_(options_, notifier_, runner_),
         gate_(options_.never_ahead, runner_),
-        care_(options_, store_, notifier_, around.mailbox, health_, runner_, buffer_),
+        buffer_(options_.max_transaction_bytes),
+        care_(options_, store_, notifier_, around.mailbox, health_, runner_, buffer_, board_),
         end_of_log_(store_, care_) {
     buffer_.expect_tokens(tokens_->family());
   }
@@ -99,8 +101,10 @@ class Driver {
         if (stop_.load(std::memory_order_relaxed)) fsm_.stop();
         const Time now = Clock::now();
         const Action action = fsm_.next(now);
-        board_.state.store(fsm_.state(), std::memory_order_relaxed);
+        board_.enter(fsm_.state());
         going = perform(action, now);
+        board_.log_bytes.store(care_.log_bytes(), std::memory_order_relaxed);
+        if (!pending_) board_.transaction_bytes.store(buffer_.bytes(), std::memory_order_relaxed);
       } catch (...) {
         lose(std::current_exception());
       }
@@ -158,11 +162,12 @@ class Driver {
       case Step::advance:
         store_->advance(action.position);
         fsm_.advanced();
+        board_.lag.reached(action.position, wire::from_pg_clock(fsm_.heard().clock));
         return true;
       case Step::send_feedback: send_feedback(action); return true;
       case Step::wait: wait(action.until); return true;
       case Step::give_up:
-        throw ConnectionError("the server has not answered for twice wal_sender_timeout", {.retryable = true});
+        throw SilentServer("the server has not answered for twice wal_sender_timeout", {.retryable = true});
       case Step::finish: return false;
     }
     return false;
@@ -219,15 +224,14 @@ class Driver {
     runner_.on_link(&Attempt::create_slot, [this](Lsn consistent_point) {
       slot_wait_.end();
       slot_.created(consistent_point);
+      board_.lag.snapshot_made(Clock::now());
       fsm_.slot_created(consistent_point);
     });
   }
 
   void copy() {
     const auto work = [notifier = notifier_](Attempt& attempt) {
-      return attempt.copy([&](const Table& table, std::size_t rows) {
-        notifier->post({EventKind::copying, to_string(table.name()), "copying", rows, {}});
-      });
+      return attempt.copy([&](const Table& table) { notifier->post(copying(table)); });
     };
     runner_.on_link(work, [this](Attempt::Copied& copied) {
       if (!synced_ && !copied.faults.empty()) throw_faults(copied.faults);
@@ -237,6 +241,7 @@ class Driver {
       for (const Commit::Change& each : copied.changes) pending_->rejoined.push_back(each.table);
       pending_->changes = std::move(copied.changes);
       pending_->tokens = std::move(copied.tokens);
+      differences_ = pending_->size();
       fsm_.copied();
     });
   }
@@ -244,9 +249,11 @@ class Driver {
   void publish_copy(Time until) {
     const bool nothing_follows = fsm_.resumes() && pending_->empty();
     if (!nothing_follows && !store_->publish(*pending_, until, stop_)) return;
-    for (Table* const table : pending_->rejoined) health_.heal(*table);
-    if (!fsm_.resumes()) policy_.copied();
-    board_.received.store(pending_->end_lsn.value(), std::memory_order_relaxed);
+    if (!fsm_.resumes()) {
+      health_.heal_all(*pending_, synced_, differences_);
+      policy_.copied();
+    }
+    board_.begin(pending_->end_lsn);
     tokens_->published(*pending_);
     pending_.reset();
     fsm_.published(Clock::now());
@@ -259,7 +266,7 @@ class Driver {
       slot_.started(runner_.attempt());
       end_of_log_.begin();
       fsm_.stream_started(Clock::now());
-      board_.set_error({});
+      board_.follow();
       if (!std::exchange(synced_, true)) on_synced_();
       if (fsm_.resumes()) return notifier_->post({EventKind::resumed, {}, "goes on where it was", 0, store_->lsn()});
       const bool all = runner_.attempt().followed().size() == store_->tables().size();
@@ -282,7 +289,9 @@ class Driver {
       if (error != Errc::ok && fsm_.awaits_landmark())
         throw SlotError("the server's log no longer has the last commit, as after a restore from a backup",
                         {.sqlstate = "55000"});
-      return require(error);
+      require(error);
+      board_.lag.heard(fsm_.heard().position, wire::from_pg_clock(fsm_.heard().clock), Clock::now());
+      return;
     }
     fsm_.drained(now);
     if (fsm_.next(now).step != Step::receive) return;
@@ -318,6 +327,7 @@ class Driver {
       return care_.look_aside(Clock::now());
     }
     tokens_->published(*pending_);
+    board_.lag.applied(pending_->end_lsn, pending_->time);
     care_.drop(std::move(*pending_));
     pending_.reset();
     gate_.close();
@@ -362,7 +372,7 @@ class Driver {
     fsm_.failed(Clock::now(), retry, resumes);
     if (!retry) return;
     const bool was_streaming = state == ReplicatorState::streaming;
-    if (was_streaming) board_.reconnects.fetch_add(1);
+    if (was_streaming) board_.lose(cause_of(reason), message);
     const bool waits = sqlstate_of(reason) == "55006";
     const EventKind kind = was_streaming ? EventKind::stale : (waits ? EventKind::slot_waiting : EventKind::retrying);
     notifier_->post({kind, {}, message, 0, store_->lsn()});
@@ -403,10 +413,11 @@ class Driver {
   FailurePolicy policy_;
   SlotWait slot_wait_;
   VisibilityGate gate_;
-  TransactionBuffer buffer_{};
+  TransactionBuffer buffer_;
   TableCare care_;
   EndOfLogQuery end_of_log_;
   std::optional<Commit> pending_{};  // what is being published
+  std::size_t differences_ = 0;      // rows that the copy changes
   bool synced_ = false;              // once is for ever
   std::exception_ptr fatal_ = nullptr;
 };

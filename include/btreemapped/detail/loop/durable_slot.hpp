@@ -14,6 +14,7 @@
 #include <btreemapped/detail/pq/connection.hpp>
 #include <btreemapped/detail/pq/stream.hpp>
 #include <btreemapped/detail/pq/timeline.hpp>
+#include <btreemapped/detail/sql/log_end.hpp>
 #include <btreemapped/detail/sql/quote.hpp>
 #include <btreemapped/detail/sql/rows.hpp>
 #include <btreemapped/detail/sql/session.hpp>
@@ -137,10 +138,9 @@ inline void require_same_history(pq::ReplicationStream& stream, sql::Session& co
     if (!left) refuse("the server's timeline does not come from the stream's");
     else if (*left < from.position) refuse("the server's timeline left the stream's before the stream's position");
   }
-  const sql::Rows end = control.query("cannot read the end of the log", sql::log_end_query());
-  const std::optional<Lsn> reached = Lsn::parse(end.text(0, 0));
-  if (reached && *reached >= from.position) return;
-  if (end.flag(0, 1))
+  const sql::LogEnd end = sql::read_log_end(control);
+  if (end.readable >= from.position) return;
+  if (end.is_standby)
     throw SlotError("the standby has not replayed " + to_string(from.position) + " yet", {.retryable = true});
   refuse("the server's log ends before the stream's position, as after a restore from a backup");
 }

@@ -9,7 +9,8 @@
 
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/table_care.hpp>
-#include <btreemapped/detail/sql/barrier.hpp>
+#include <btreemapped/detail/sql/log_end.hpp>
+#include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
@@ -83,7 +84,7 @@ class EndOfLogQuery {
 
   static Answer read(Attempt& attempt) {
     try {
-      return {attempt.ask_again([](sql::Session& session) { return sql::read_end_of_log(session); }), {}};
+      return {attempt.ask_again([](sql::Session& session) { return sql::read_log_end(session).written; }), {}};
     } catch (const SchemaError& error) {
       return {{}, error.what()};  // no reason to give the stream up
     }

@@ -194,6 +194,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     std::unique_lock lock(life_mutex_);
     if (life_ != Life::idle) lock.unlock();  // no table is added any more
     Status status = board_.read();
+    status.memory.events = notifier_->bytes();
     status.hook_errors = notifier_->errors();
     status.dropped_events = notifier_->dropped();
     return status;
@@ -286,7 +287,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
         if (!table->copied()) store_->detach(*table, TableState::failed, Clock::now());
     store_->close();
     mailbox_->burn();
-    board_.state.store(ReplicatorState::stopped);
+    board_.enter(ReplicatorState::stopped);
     notifier_->post({EventKind::stopped, {}, fatal_ ? message_of(fatal_) : "stopped", 0, store_->lsn()});
     notifier_->close();
     life_changed_.notify_all();

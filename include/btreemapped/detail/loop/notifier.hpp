@@ -11,11 +11,21 @@
 #include <string>
 #include <utility>
 
+#include <btreemapped/detail/shape.hpp>
+#include <btreemapped/detail/table.hpp>
 #include <btreemapped/status.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
 namespace detail {
+
+/// How far the copy of a table is.
+[[nodiscard]] inline Event copying(const Table& table) {
+  Event event{EventKind::copying, to_string(table.name()), "copying", table.copied_rows(), {}};
+  event.bytes = table.copied_bytes();
+  event.expected_rows = table.expected_rows();
+  return event;
+}
 
 /// Events on their way to the hook: a bounded queue, so that a slow hook costs events and never replication.
 class Notifier {
@@ -78,6 +88,13 @@ class Notifier {
     condition_.notify_one();
   }
 
+  /// Units: bytes, of the events that wait.
+  [[nodiscard]] std::size_t bytes() const {
+    const std::lock_guard lock(mutex_);
+    std::size_t bytes = 0;
+    for (const Event& each : queue_) bytes += sizeof each + each.table.size() + each.message.size();
+    return bytes;
+  }
   [[nodiscard]] std::uint64_t errors() const noexcept { return errors_.load(std::memory_order_relaxed); }
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_.load(std::memory_order_relaxed); }
 
@@ -88,7 +105,7 @@ class Notifier {
   static constexpr std::chrono::milliseconds patience{250};
 
   const std::function<void(const Event&)> hook_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable condition_;
   std::deque<Event> queue_;
   bool closed_ = false;

@@ -105,6 +105,13 @@ class StreamFsm {
   [[nodiscard]] Time retry_at() const noexcept { return retry_at_; }
   [[nodiscard]] Time last_frame_at() const noexcept { return last_frame_at_; }
 
+  /// What the last frame says of the server: how far its log goes at least, and the time there.
+  struct Heard {
+    Lsn position{};
+    std::int64_t clock = 0;  ///< see wire::from_pg_clock()
+  };
+  [[nodiscard]] const Heard& heard() const noexcept { return heard_; }
+
   /// What to do now. Asking twice without an event between gives the same work only once, then waits for its outcome.
   [[nodiscard]] Action next(Time now) {
     switch (phase_) {
@@ -186,6 +193,7 @@ class StreamFsm {
     asked_at_.reset();
     drained_ = false;
     if (const auto* const keepalive = std::get_if<wire::Keepalive>(&parsed)) {
+      heard_ = {keepalive->wal_end, keepalive->clock};
       reply_owed_ = reply_owed_ || keepalive->reply_requested;
       if (awaits_landmark_ && keepalive->wal_end > consistent_point_) return Errc::invalid_message;
       // Inside a transaction the position says nothing yet of that transaction; outside, all before it is applied.
@@ -196,6 +204,7 @@ class StreamFsm {
       return Errc::ok;
     }
     const auto& data = std::get<wire::XLogData>(parsed);
+    heard_ = {data.end, data.clock};
     payload_ = data.payload;
     if (const Errc error = wire::parse_message(data.payload, message_); error != Errc::ok) return error;
     return std::visit([this](const auto& message) { return take(message); }, message_);
@@ -365,6 +374,7 @@ class StreamFsm {
   Duration silence_limit_ = silence_limit_without_timeout;
   Time started_at_{};
   Time last_frame_at_{};
+  Heard heard_{};
   Time feedback_at_{};
   Time feedback_due_{};
   std::optional<Time> asked_at_{};  // since when has a request for a reply been unanswered?

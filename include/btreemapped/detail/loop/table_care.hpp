@@ -20,6 +20,7 @@
 #include <btreemapped/detail/loop/heal_timer.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
+#include <btreemapped/detail/loop/status_board.hpp>
 #include <btreemapped/detail/loop/table_health.hpp>
 #include <btreemapped/detail/loop/table_resync.hpp>
 #include <btreemapped/detail/store.hpp>
@@ -42,12 +43,13 @@ class TableCare {
 
   TableCare(const Options& options, std::shared_ptr<Store> store, const std::shared_ptr<Notifier>& notifier,
             const std::shared_ptr<Mailbox>& mailbox, TableHealth& health, AttemptRunner& runner,
-            TransactionBuffer& stream)
+            TransactionBuffer& stream, StatusBoard& board)
       : options_(options),
         store_(std::move(store)),
         health_(health),
         runner_(runner),
         stream_(stream),
+        board_(board),
         resync_(options_, store_, notifier, mailbox, health_, stream_) {}
 
   /// The stream has begun.
@@ -73,6 +75,9 @@ class TableCare {
 
   /// What is being published; null while there is nothing.
   [[nodiscard]] Commit* rejoining() noexcept { return resync_.ready(); }
+
+  /// Units: bytes, of what has been written down for tables that come back.
+  [[nodiscard]] std::size_t log_bytes() const noexcept { return resync_.log_bytes(); }
 
   /// For poll(): readable when look_aside() has something to see at once.
   [[nodiscard]] int fd() const { return control_is_idle() ? runner_.attempt().control_socket() : -1; }
@@ -160,25 +165,26 @@ class TableCare {
     const auto list = std::make_shared<const WatchList>(WatchList{stream_.followed(), health_.misfits()});
     const bool drains =
         options_.durable_slot && (blind_since_ == Time::max() || Clock::now() - blind_since_ < longest_blind);
-    const auto work = [list, drains](Attempt& attempt) -> std::optional<std::vector<Table*>> {
+    const auto work = [list, drains](Attempt& attempt) -> std::optional<CatalogLook> {
       try {
-        return attempt.changed_tables(*list);
+        return attempt.look(*list);
       } catch (const ConnectionError&) {
         if (!drains) throw;
         return std::nullopt;
       }
     };
-    runner_.on_control(work, [this, list](const std::optional<std::vector<Table*>>& changed) {
+    runner_.on_control(work, [this, list, asked_at = Clock::now()](const std::optional<CatalogLook>& seen) {
       const Time now = Clock::now();
       watching_ = false;
-      if (!changed) {
+      if (!seen) {
         blind_since_ = std::min(blind_since_, now);
         watch_at_ = now + blind_interval;
         return;
       }
       blind_since_ = Time::max();
+      board_.lag.asked(seen->position, asked_at, store_->lsn());
       watch_at_ = std::min(watch_at_, now + options_.catalog_watch_interval);
-      for (Table* const table : *changed) {
+      for (Table* const table : seen->changed) {
         const auto asked = std::find_if(list->followed.begin(), list->followed.end(),
                                         [&](const Followed& each) { return each.table == table; });
         if (asked == list->followed.end()) health_.fit(*table);
@@ -192,6 +198,7 @@ class TableCare {
   TableHealth& health_;
   AttemptRunner& runner_;
   TransactionBuffer& stream_;
+  StatusBoard& board_;
   TableResync resync_;
 
   Time watch_at_ = Time::max();

@@ -71,6 +71,7 @@ inline PreflightFindings judge_catalog(TableCatalog& catalog, const std::vector<
   for (std::size_t i = 0; i < catalog.tables.size(); ++i) all.push_back({catalog.tables[i], tables[i]->needs()});
   findings.publications = judge_publications({server}, all);
   for (std::size_t i = 0; i < tables.size(); ++i) {
+    tables[i]->set_expected_rows(catalog.tables[i].expected_rows);
     findings.tables.push_back(TableJudge({server}, catalog.tables[i], tables[i]->needs()).judge());
     if (!has_errors(findings.tables.back()))
       followed.push_back({tables[i], std::make_shared<const TableShape>(std::move(catalog.tables[i].shape))});

@@ -2,19 +2,23 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <btreemapped/change.hpp>
+#include <btreemapped/detail/fault.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
 #include <btreemapped/detail/loop/heal_timer.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/status_board.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
-#include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/lsn.hpp>
 #include <btreemapped/state.hpp>
 #include <btreemapped/status.hpp>
 
@@ -36,6 +40,7 @@ class TableHealth {
   void fail_at_commit(const Fault& fault) {
     tell(*fault.table, state_after(fault), describe(fault) + outlook(fault), fault.lsn);
     schedule(*fault.table, cause_of(fault));
+    if (fault.oversized) patients_[fault.table].dropped_at = fault.lsn;
   }
 
   /// The table could not be copied while others could.
@@ -62,13 +67,23 @@ class TableHealth {
     if (!std::exchange(patient.fits, true)) patient.timer.schedule(Clock::now(), Cause::altered);
   }
 
-  /// The table is live.
-  void heal(Table& table) {
+  /// The table is live, after so many of its rows have changed.
+  void heal(Table& table, std::size_t rows = 0) {
     Patient& patient = patients_[&table];
     patient.fits = true;
+    patient.dropped_at = Lsn{};
     patient.timer.copied(Clock::now());
     if (board_.set_table_error(table, {}))
-      notifier_->post({EventKind::table_healed, to_string(table.name()), "follows again", 0, store_->lsn()});
+      notifier_->post({EventKind::table_healed, to_string(table.name()), "follows again", rows, store_->lsn()});
+  }
+
+  /// A copy of all tables is visible, after `rows` have changed. `again`: it is not the first one.
+  void heal_all(const Commit& copy, bool again, std::size_t rows) {
+    for (Table* const table : copy.rejoined) heal(*table);
+    if (!again) return;
+    board_.rebuilt();
+    notifier_->post(
+        {EventKind::rebuilt, {}, "rows that were not as shown: " + std::to_string(rows), rows, copy.end_lsn});
   }
 
   /// When to copy afresh; Time::max() while that would help nobody.
@@ -79,11 +94,16 @@ class TableHealth {
   }
 
   /// The tables of which an attempt begins, with those that are due in a moment: what was altered together is copied
-  /// together.
+  /// together. Those that one transaction was too large for always are.
   [[nodiscard]] std::vector<Table*> take_due(Time now) {
+    std::set<Lsn> dropped;
+    for (const auto& [table, patient] : patients_)
+      if (now + moment >= patient.timer.due()) dropped.insert(patient.dropped_at);
+    dropped.erase(Lsn{});
     std::vector<Table*> due;
     for (auto& [table, patient] : patients_) {
-      if (now + moment < patient.timer.due()) continue;
+      const bool comes_along = patient.timer.due() != Time::max() && dropped.contains(patient.dropped_at);
+      if (now + moment < patient.timer.due() && !comes_along) continue;
       patient.timer.begin_attempt();
       due.push_back(table);
     }
@@ -114,6 +134,7 @@ class TableHealth {
   void begin_anew() {
     for (auto& [table, patient] : patients_) {
       patient.fits = true;
+      patient.dropped_at = Lsn{};
       patient.timer.copied(Clock::now());
     }
   }
@@ -124,6 +145,7 @@ class TableHealth {
   struct Patient {
     HealTimer timer{};
     bool fits = true;  // as far as we know
+    Lsn dropped_at{};  // the transaction that was too large for it and others
   };
 
   static TableState state_after(const Fault& fault) { return fault.healable ? TableState::stale : TableState::failed; }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,6 +77,7 @@ class TableResync {
     log_.reset();
     replay_.begin_session({});
     ready_.reset();
+    differences_.clear();
     tables_.clear();
     slot_wait_.end();
     phase_ = Phase::idle;
@@ -103,6 +105,9 @@ class TableResync {
     if (phase_ == Phase::confirmed) finish(applied, until);
   }
 
+  /// Units: bytes, of what has been written down.
+  [[nodiscard]] std::size_t log_bytes() const noexcept { return log_ == nullptr ? 0 : log_->bytes(); }
+
   /// Must the stream wait? Nothing of it may be applied before what is being finished is published.
   [[nodiscard]] bool finishing() const noexcept { return phase_ == Phase::finishing; }
 
@@ -114,7 +119,7 @@ class TableResync {
     Commit done = std::move(*ready_);
     for (const Followed& each : replay_.followed()) {
       stream_.attach(each);
-      health_.heal(*each.table);
+      health_.heal(*each.table, differences_[each.table]);
     }
     end();
     return done;
@@ -163,9 +168,7 @@ class TableResync {
     slot_wait_.end();
     phase_ = Phase::copying;
     const auto work = [notifier = notifier_](Attempt& attempt) {
-      return attempt.copy([&](const Table& table, std::size_t rows) {
-        notifier->post({EventKind::copying, to_string(table.name()), "copying", rows, {}});
-      });
+      return attempt.copy([&](const Table& table) { notifier->post(copying(table)); });
     };
     runner_.on_link(work, [this](Attempt::Copied& copied) {
       // On the server of the stream that cannot be; another one behind the same address may lag.
@@ -192,12 +195,10 @@ class TableResync {
   /// What has changed in the catalog since the copy shows in no message.
   void confirm() {
     phase_ = Phase::confirming;
-    const auto work = [list = WatchList{replay_.followed(), {}}](Attempt& attempt) {
-      return attempt.changed_tables(list);
-    };
-    runner_.on_control(work, [this](const std::vector<Table*>& changed) {
+    const auto work = [list = WatchList{replay_.followed(), {}}](Attempt& attempt) { return attempt.look(list); };
+    runner_.on_control(work, [this](const CatalogLook& seen) {
       phase_ = Phase::confirmed;
-      for (Table* const table : changed) {
+      for (Table* const table : seen.changed) {
         health_.expire(*table, HealTimer::Cause::altered, altered(*table));
         take_out(*table);
       }
@@ -215,7 +216,10 @@ class TableResync {
     ready_->detached.clear();  // they have been all the time
     take_out(replay_.take_faults());
     if (phase_ == Phase::idle) return;
-    for (const Commit::Change& each : ready_->changes) ready_->rejoined.push_back(each.table);
+    for (const Commit::Change& each : ready_->changes) {
+      ready_->rejoined.push_back(each.table);
+      differences_[each.table] = each.delta->size();
+    }
   }
 
   /// These go on without us.
@@ -263,6 +267,7 @@ class TableResync {
   Lsn begin_{};      // everything committed before it is in the copy
   TransactionBuffer replay_{};
   std::optional<Commit> ready_{};
+  std::map<const Table*, std::size_t> differences_{};  // rows that it changes
   AttemptRunner runner_;
   SlotWait slot_wait_;
 };

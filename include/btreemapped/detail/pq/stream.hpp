@@ -203,7 +203,8 @@ class ReplicationStream {
   [[noreturn]] void throw_ended() {
     if (PQisBusy(connection_.native()) == 0) connection_.throw_lost(streaming);
     connection_.close();
-    throw ConnectionError(std::string{streaming} + ": the server has closed it", {.retryable = true});
+    throw ConnectionError(std::string{streaming} + ": the server has closed it",
+                          {.sqlstate = "57P01", .retryable = true});  // as it does when it shuts down
   }
 
   Connection connection_;

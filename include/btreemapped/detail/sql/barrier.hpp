@@ -20,17 +20,6 @@ inline namespace v0 {
 namespace detail {
 namespace sql {
 
-/// Where the log of the server ends, so that every commit so far is before it; on a standby, of what it has replayed.
-/// Throws: SchemaError (the server refuses to tell), ConnectionError, StoppedError.
-[[nodiscard]] inline Lsn read_end_of_log(Session& session) {
-  const Rows rows = session.query("cannot read where the server's log ends", R"sql(
-SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
-  ELSE pg_catalog.pg_current_wal_insert_lsn() END)sql");
-  const auto end = rows.empty() ? std::nullopt : Lsn::parse(rows.text(0, 0));
-  if (!end) throw ProtocolError("the server does not tell where its log ends");
-  return *end;
-}
-
 /// What lets the commit of whoever runs it be recognised in the stream: gives one row, of the transaction's number.
 /// Source: https://www.postgresql.org/docs/current/functions-admin.html
 [[nodiscard]] inline std::string token_query(std::string_view prefix, std::string_view id) {

@@ -102,7 +102,9 @@ listed AS MATERIALIZED (
 
     tables = start + R"sql(
 SELECT r.n, r.oid, r.relkind, r.relreplident, r.relpersistence, pg_catalog.row_security_active(r.oid),
-  pg_catalog.has_schema_privilege(r.relnamespace, 'USAGE')
+  pg_catalog.has_schema_privilege(r.relnamespace, 'USAGE'),
+  (SELECT COALESCE(pg_catalog.sum(c.reltuples::pg_catalog.float8) FILTER (WHERE c.reltuples > 0), 0)::pg_catalog.int8
+   FROM tree t JOIN pg_catalog.pg_class c ON c.oid = t.oid AND c.relkind <> 'p' WHERE t.n = r.n)
 FROM rel r)sql";
 
     publications = start + listed + R"sql(
@@ -229,6 +231,7 @@ inline void add_publication(TableFacts& facts, const Rows& rows, std::size_t row
       facts.shape.persistent = tables.text(row, 4) == "p";
       facts.shape.hidden_by_row_security = tables.flag(row, 5);
       facts.schema_usable = tables.flag(row, 6);
+      facts.expected_rows = tables.number<std::size_t>(row, 7);
     }
 
     const Rows published = transaction.query(queries.publications);

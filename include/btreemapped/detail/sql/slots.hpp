@@ -128,14 +128,6 @@ WHERE s.slot_name = )sql" +
   return out;
 }
 
-/// One row: where the server's log ends as far as it is safe on disk, or as far as a standby has replayed it, and
-/// whether it is a standby.
-[[nodiscard]] inline std::string log_end_query() {
-  return "SELECT CASE WHEN r THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_flush_lsn() END, "
-         "r "
-         "FROM pg_catalog.pg_is_in_recovery() r";
-}
-
 }  // namespace sql
 }  // namespace detail
 }  // namespace v0

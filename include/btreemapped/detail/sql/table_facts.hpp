@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ struct TableFacts {
   std::string leaf_publication{};            ///< of the named ones the one that publishes its partitions by their names
   std::optional<TableName> published_as{};   ///< the partitioned table under whose name its rows are published instead
   bool column_lists_differ = false;          ///< from publication to publication, which the server refuses
+  std::size_t expected_rows = 0;             ///< as of the last ANALYZE or VACUUM; zero if there was none
   bool schema_usable = true;                 ///< the role has USAGE on its schema
   std::vector<std::string> toastable{};      ///< columns whose values can be too long for their row
   std::vector<TableName> leaves{};           ///< of a partitioned table: its partitions that hold rows

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <utility>
+
+#include <btreemapped/detail/table.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// Called while a table is copied, on the worker's thread.
+using OnProgress = std::function<void(const Table& table)>;
+
+/// Notes and tells now and then how far the copy of a table is.
+class CopyProgress {
+ public:
+  /// Without `tell` nothing is noted either: the copy is not for the table.
+  CopyProgress(Table& table, OnProgress tell) : table_(table), tell_(std::move(tell)) {
+    if (tell_) table_.set_copied(0, 0);
+  }
+
+  /// A row has come, of that many bytes, and is the nth.
+  void add(std::size_t bytes, std::size_t rows) {
+    bytes_ += bytes;
+    if (rows % rows_per_report == 0 || bytes_ >= next_report_) report(rows);
+  }
+
+  void finish(std::size_t rows) { report(rows); }
+
+ private:
+  static constexpr std::size_t rows_per_report = 16'384;
+  static constexpr std::size_t bytes_per_report = 8 * 1'048'576;
+
+  void report(std::size_t rows) {
+    next_report_ = bytes_ + bytes_per_report;
+    if (!tell_) return;
+    table_.set_copied(rows, bytes_);
+    tell_(table_);
+  }
+
+  Table& table_;
+  const OnProgress tell_;
+  std::size_t bytes_ = 0;
+  std::size_t next_report_ = bytes_per_report;
+};
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped
