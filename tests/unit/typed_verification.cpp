@@ -197,6 +197,21 @@ TEST_CASE("a table of which more changes meanwhile than may be kept is not judge
   CHECK(fixture.verification->outcome().why.find("max_log_bytes") != std::string::npos);
 }
 
+TEST_CASE("the memory of the notes is counted with the values that they keep, until they are taken off",
+          "[verification]") {
+  Fixture fixture({{1, std::string(1'000, 'x')}, {2, std::string(1'000, 'y')}});
+  CHECK(fixture.table.table().journal_bytes() == 0);
+  fixture.begin();
+  static_cast<void>(fixture.commit([](auto& changes) {
+    REQUIRE_FALSE(changes.update(cells(1, "short")));
+    REQUIRE_FALSE(changes.erase_by_key({2, null}));
+  }));
+  CHECK(fixture.table.table().journal_bytes() > 2'000);
+  CHECK(fixture.table.table().journal_bytes() < 4'000);
+  fixture.table.table().set_journal(nullptr);
+  CHECK(fixture.table.table().journal_bytes() == 0);
+}
+
 TEST_CASE("under any load exactly the planted differences are found", "[verification][random]") {
   auto generator = test::seeded_generator("typed_verification");
   const auto below = [&](int limit) {

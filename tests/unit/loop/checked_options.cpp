@@ -96,3 +96,12 @@ TEST_CASE("a durable slot needs a name by which it is found again") {
   options.slot_name = "mine";
   CHECK_NOTHROW(check_options(options));
 }
+
+TEST_CASE("bounds of nothing are refused by their names") {
+  Options options = good_options();
+  options.max_transaction_bytes = 0;
+  must_be_refused(options, "Options::max_transaction_bytes");
+  options = good_options();
+  options.max_log_bytes = 0;
+  must_be_refused(options, "Options::max_log_bytes");
+}

@@ -300,3 +300,17 @@ TEST_CASE("each event of many threads is told, merged or counted as dropped", "[
                       }});
   CHECK(count(recorder.told, EventKind::warning) + recorder.notifier.dropped() == threads * each);
 }
+
+TEST_CASE("the memory of events that wait is counted, and none when they are told", "[notifier]") {
+  Recorder recorder;
+  CHECK(recorder.notifier.bytes() == 0);
+  Event event = warning(1);
+  event.message = std::string(1'000, 'x');
+  recorder.notifier.post(event);
+  recorder.notifier.post(event);
+  CHECK(recorder.notifier.bytes() > 2'000);
+  CHECK(recorder.notifier.bytes() < 4'000);
+  recorder.notifier.close();
+  recorder.notifier.run();
+  CHECK(recorder.notifier.bytes() == 0);
+}

@@ -547,3 +547,19 @@ TEST_CASE("whatever the server sends in whatever order, only what is applied is 
     REQUIRE(script.fsm.acknowledged() == safe);
   }
 }
+
+TEST_CASE("each frame says how far the server's log goes at least, and the server's time", "[fsm]") {
+  FsmScript script;
+  script.start_streaming();
+  script.hear(test::MessageBuilder('k').lsn(Lsn{0x2000}).u64(77).byte('\0').bytes());
+  CHECK(script.fsm.heard().position == Lsn{0x2000});
+  CHECK(script.fsm.heard().clock == 77);
+  script.hear(test::MessageBuilder('w')
+                  .lsn(Lsn{0x1800})
+                  .lsn(Lsn{0x1900})
+                  .u64(99)
+                  .text(test::begin_message(Lsn{0x3000}).bytes())
+                  .bytes());
+  CHECK(script.fsm.heard().position == Lsn{0x1900});
+  CHECK(script.fsm.heard().clock == 99);
+}

@@ -120,4 +120,30 @@ TEST_CASE("a table that comes back has no error any more and nothing due", "[tab
   CHECK(patients.health.due() == never);
 }
 
+TEST_CASE("tables that one transaction was too large for are due together, whatever became of each before",
+          "[table_health]") {
+  Patients patients;
+  for (int round = 0; round < 5; ++round) {  // one of them has had its troubles
+    patients.health.fail_at_commit(divergence(patients.items));
+    CHECK(patients.health.take_due(patients.health.due()).size() == 1);
+  }
+  for (btreemapped::detail::Table* const table : {&patients.items, &patients.others}) {
+    Fault fault = divergence(*table);
+    fault.oversized = true;
+    patients.health.fail_at_commit(fault);
+  }
+  const auto due = patients.health.due();
+  CHECK(patients.health.take_due(due).size() == 2);
+  CHECK(patients.health.due() == never);
+
+  // And so they stay when the attempt fails, but not with one that is back or was never a part of it.
+  for (btreemapped::detail::Table* const table : {&patients.items, &patients.others})
+    patients.health.expire(*table, TableHealth::Cause::divergence, "the copy failed");
+  CHECK(patients.health.take_due(patients.health.due()).size() == 2);
+  patients.health.heal(patients.others);
+  patients.health.expire(patients.others, TableHealth::Cause::altered, "public.others was altered");
+  patients.health.expire(patients.items, TableHealth::Cause::divergence, "the copy failed");
+  CHECK(patients.health.take_due(patients.health.due()) == std::vector<btreemapped::detail::Table*>{&patients.others});
+}
+
 }  // namespace table_health_test
