@@ -92,7 +92,7 @@ TEST_CASE("progress of a copy grows up to the number of rows", "[G8]") {
   CHECK(replicator.status().tables.at(0).copied_rows == rows);
 }
 
-TEST_CASE("a lost connection is told as stale, connected, copying and synced, in this order", "[G5]") {
+TEST_CASE("a lost connection is told as stale, connected, copying, rebuilt and synced, in this order", "[G5]") {
   test::Database database;
   make_items(database);
   test::EventLog log;
@@ -111,7 +111,7 @@ TEST_CASE("a lost connection is told as stale, connected, copying and synced, in
   };
   all.erase(std::unique(all.begin(), all.end(), both_connected), all.end());
   CHECK(all == std::vector<EventKind>{EventKind::connected, EventKind::copying, EventKind::synced, EventKind::stale,
-                                      EventKind::connected, EventKind::copying, EventKind::synced});
+                                      EventKind::connected, EventKind::copying, EventKind::rebuilt, EventKind::synced});
 }
 
 TEST_CASE("events come on one thread, never two at a time", "[G8]") {

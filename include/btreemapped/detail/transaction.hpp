@@ -88,6 +88,7 @@ class TransactionBuffer {
       if (!sealed) return std::nullopt;
       sealed_.push_back({follower.followed.table, std::move(follower.delta)});
     }
+    for (Follower& follower : followers_) drop_changes(follower);  // they are the commit's now
     std::optional<Commit> commit(std::in_place);
     commit->commit_lsn = end.commit_lsn;
     commit->end_lsn = end.end_lsn;
