@@ -236,9 +236,9 @@ class TransactionBuffer {
   Errc take(const wire::Begin& begin, std::string_view) {
     commit_lsn_ = begin.commit_lsn;
     for (Follower& follower : followers_) drop_changes(follower);
-    tokens_.clear();
     bytes_ = 0;
     dropped_at_.reset();
+    tokens_.clear();
     return Errc::ok;
   }
 
