@@ -122,8 +122,10 @@ TEST_CASE("while the server is down reads go on at the last commit", "[G5]") {
   CHECK(accounts.state() == TableState::stale);
   CHECK(accounts.stale_for() > std::chrono::nanoseconds{0});
   CHECK_FALSE(replicator.status().last_error.empty());
+  CHECK(replicator.status().reconnects_by_cause[btreemapped::LossCause::server_ended] == 1);
   server.start();
   static_cast<void>(log.wait_for(EventKind::synced, 2));
+  CHECK(log.wait_for(EventKind::rebuilt).rows == 0);
   database.connect_again();
   database.catch_up(replicator);
   CHECK(accounts.to_vector() == before);

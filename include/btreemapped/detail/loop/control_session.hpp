@@ -47,7 +47,7 @@ class ControlSession {
     try {
       session_ = std::make_unique<sql::Session>(conninfo_, interrupt_);
     } catch (const ConnectionError& error) {
-      if (end.empty()) throw;
+      if (end.empty() || !sql::is_connection_failure(end)) throw;
       throw ConnectionError(error.what(), {.sqlstate = end, .retryable = error.retryable()});
     }
     reopened(*session_);
