@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/sql/server_error.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/error.hpp>
 
