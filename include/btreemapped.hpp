@@ -3,7 +3,10 @@
 #include <btreemapped/barrier.hpp>
 #include <btreemapped/bit_string.hpp>
 #include <btreemapped/codec.hpp>
+#include <btreemapped/diagnosis.hpp>
+#include <btreemapped/doctor.hpp>
 #include <btreemapped/error.hpp>
+#include <btreemapped/finding.hpp>
 #include <btreemapped/inet.hpp>
 #include <btreemapped/interval.hpp>
 #include <btreemapped/lsn.hpp>

@@ -133,12 +133,13 @@ inline void add_new(std::vector<Problem>& to, std::span<const Problem> problems)
 [[nodiscard]] inline std::string describe(std::span<const Problem> problems) {
   std::string out;
   std::size_t number = 0;
-  for (const Problem::Severity severity : {Problem::Severity::error, Problem::Severity::warning}) {
+  for (const Problem::Severity severity :
+       {Problem::Severity::error, Problem::Severity::warning, Problem::Severity::note}) {
     for (const Problem& each : problems) {
       if (each.severity != severity) continue;
       out += out.empty() ? "" : "\n";
       if (problems.size() > 1) out += std::to_string(++number) + ". ";
-      if (severity == Problem::Severity::warning) out += "warning: ";
+      if (severity != Problem::Severity::error) out += std::string{to_string(severity)} + ": ";
       out += each.table.empty() ? std::string{"server"} : each.table;
       if (!each.column.empty()) out += ", column " + each.column;
       out += ": " + each.what + "\n   remedy: " + each.remedy;

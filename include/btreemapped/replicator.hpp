@@ -11,14 +11,17 @@
 
 #include <btreemapped/barrier.hpp>
 #include <btreemapped/detail/loop/engine.hpp>
+#include <btreemapped/detail/loop/examination.hpp>
 #include <btreemapped/detail/table_name.hpp>
 #include <btreemapped/detail/typed_table.hpp>
 #include <btreemapped/detail/typed_verification.hpp>
+#include <btreemapped/diagnosis.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/options.hpp>
 #include <btreemapped/replica.hpp>
 #include <btreemapped/row.hpp>
+#include <btreemapped/state.hpp>
 #include <btreemapped/status.hpp>
 #include <btreemapped/verification.hpp>
 
@@ -55,6 +58,18 @@ class Replicator {
     const Table* const typed = added.get();
     engine_->add(std::move(added));
     return Replica<Row, Arity>(std::shared_ptr<const Table>(store, typed));
+  }
+
+  /// Looks whether the replicas can be followed, and will be for long: at all that is checked before a copy, and at the
+  /// way to the server, its settings, and rights of the role that are missing or too many. It changes nothing, creates
+  /// no slot, and may be called before start() as well as later. The free doctor() does the same without row types.
+  /// Throws: UsageError for options that cannot work, and in a forked child. What the server says is a finding.
+  /// Blocks and locks: as doctor().
+  [[nodiscard]] Diagnosis doctor() const {
+    const bool has_slot = status().state == ReplicatorState::streaming;
+    std::vector<detail::Subject> subjects;
+    for (const auto& table : engine_->store()->tables()) subjects.push_back({table->name(), table->needs()});
+    return detail::Examination(engine_->options(), std::move(subjects), has_slot ? 1 : 2).run();
   }
 
   /// Follows in the background.

@@ -136,7 +136,7 @@ TEST_CASE("a crash of the server in the middle of a large transaction leaves all
   const test::Server server = running_server();
   test::Database database({}, server.dsn());
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -172,7 +172,7 @@ TEST_CASE("a crash of the server during the copy starts the copy again", "[G1][G
   const test::Server server = running_server();
   test::Database database({}, server.dsn());
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -222,7 +222,7 @@ TEST_CASE("a slot whose log the server has thrown away is replaced, with a new c
   database.exec("CREATE TABLE busy (id int)");
   database.exec("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
   database.exec("SELECT pg_reload_conf()");
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -343,7 +343,7 @@ TEST_CASE("a client that follows another server at the old address has that serv
   new_database.exec("DELETE FROM accounts WHERE id > 10");
   REQUIRE(new_database.position() < old_database.position());
 
-  test::Proxy proxy(old_database.dsn());
+  test::Proxy proxy(old_database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = old_database.options();
   options.connection = proxy.dsn();

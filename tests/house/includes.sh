@@ -15,7 +15,7 @@ fail() {
 # room HEADER: its number.
 room() {
   case ${1#btreemapped/} in
-    version.hpp | error.hpp | lsn.hpp | state.hpp) echo 0 ;;
+    version.hpp | error.hpp | lsn.hpp | state.hpp | finding.hpp) echo 0 ;;
     detail/shape.hpp | detail/table_name.hpp | detail/fork.hpp) echo 0 ;;
     detail/wire/*.hpp) echo 1 ;;
     detail/reflect.hpp | codec.hpp | codec/*.hpp | detail/codec/*.hpp) echo 2 ;;
@@ -27,7 +27,8 @@ room() {
     detail/typed_*.hpp | detail/row_*.hpp | detail/read_*.hpp) echo 4 ;;
     detail/key_search.hpp | detail/fault.hpp | detail/transaction.hpp | detail/change_log.hpp | detail/journal.hpp) echo 4 ;;
     detail/interrupt.hpp | detail/pq/*.hpp | detail/sql/*.hpp) echo 5 ;;
-    options.hpp | status.hpp | barrier.hpp | verification.hpp | preflight.hpp | replicator.hpp | detail/loop/*.hpp) echo 6 ;;
+    options.hpp | status.hpp | barrier.hpp | verification.hpp | preflight.hpp | diagnosis.hpp | doctor.hpp) echo 6 ;;
+    replicator.hpp | detail/loop/*.hpp) echo 6 ;;
     pqxx.hpp) echo 7 ;; # opt-in, for users who hold a libpqxx connection
     btreemapped.hpp) echo 8 ;;
     *) echo none ;;

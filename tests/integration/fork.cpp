@@ -135,7 +135,7 @@ TEST_CASE("what a forked child destroys leaves the parent's stream alone", "[G7]
 
 TEST_CASE("a Replicator made in a forked child follows there", "[G8]") {
   Followed followed;
-  const std::string dsn = followed.database.dsn();
+  const std::string dsn = followed.database.reader_dsn();
   const int status = in_child([&] {
     btreemapped::Replicator replicator({.connection = dsn, .publication = "pub"});
     const Rows rows = replicator.add_replica<Row, 1>("t");

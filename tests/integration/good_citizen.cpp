@@ -133,7 +133,7 @@ TEST_CASE("the slot is temporary, and gone after stop() with all sessions", "[G7
 TEST_CASE("a process that is killed leaves no slot and no session", "[G7]") {
   test::Database database;
   make_items(database);
-  test::ChildProcess child(BTREEMAPPED_FOLLOWER, database.dsn());
+  test::ChildProcess child(BTREEMAPPED_FOLLOWER, database.reader_dsn());
   REQUIRE(test::eventually([&] {
     return database.value(
                "SELECT count(*) FROM pg_stat_replication JOIN pg_replication_slots ON active_pid = pid WHERE state = "
@@ -148,7 +148,7 @@ TEST_CASE("stop() is prompt while a server that never answers is connected to", 
   test::Database database;
   const test::Listener silent;
   btreemapped::Options options = database.options();
-  options.connection = silent.instead_of(database.dsn());
+  options.connection = silent.instead_of(database.reader_dsn());
   btreemapped::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
@@ -160,7 +160,7 @@ TEST_CASE("stop() is prompt while a server that never answers is connected to", 
 TEST_CASE("stop() is prompt while the second connection gets no answer", "[G7]") {
   test::Database database;
   make_items(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(proxy.dsn(), {{"application_name", "stopped early"}});
   btreemapped::Replicator replicator(options);
@@ -174,7 +174,7 @@ TEST_CASE("stop() is prompt while the second connection gets no answer", "[G7]")
 TEST_CASE("stop() is prompt while the preflight gets no answer", "[G7]") {
   test::Database database;
   make_items(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -256,7 +256,7 @@ TEST_CASE("a role that may not know whom the slot waits for waits all the same",
 TEST_CASE("stop() is prompt while the copy waits for a lock", "[G7]") {
   test::Database database;
   make_items(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -276,7 +276,7 @@ TEST_CASE("stop() is prompt while the copy waits for a lock", "[G7]") {
 TEST_CASE("the copy gives a lock up after its timeout, and is tried again", "[G7]") {
   test::Database database;
   make_items(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -298,7 +298,7 @@ TEST_CASE("the copy gives a lock up after its timeout, and is tried again", "[G7
 TEST_CASE("stop() is prompt in the middle of a copy", "[G7]") {
   test::Database database;
   make_items(database, 200'000);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -330,7 +330,7 @@ TEST_CASE("stop() is prompt while nothing happens in the stream", "[G7]") {
 TEST_CASE("stop() is prompt while the network swallows everything", "[G7]") {
   test::Database database;
   make_items(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -359,7 +359,7 @@ TEST_CASE("stop() is prompt in the middle of a large transaction", "[G7]") {
 TEST_CASE("stop() is prompt between two attempts", "[G7]") {
   test::Database database;
   make_items(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   proxy.cut();
   test::EventLog log;
   btreemapped::Options options = database.options();
@@ -394,7 +394,7 @@ TEST_CASE("stop() is prompt inside a read that the applier waits for", "[G7][G8]
 /// Follows the table items, and has lost its connection while the table changed. Once it is mended the new copy is not
 /// what is served.
 struct Outdated {
-  explicit Outdated(test::Database& database) : proxy(database.dsn()) {
+  explicit Outdated(test::Database& database) : proxy(database.reader_dsn()) {
     make_items(database);
     btreemapped::Options options = database.options();
     options.connection = proxy.dsn();
@@ -462,7 +462,7 @@ TEST_CASE("a lost connection is noticed at once while a commit waits for a reade
 TEST_CASE("a process that is killed in the middle of a copy leaves no slot and no session", "[G7]") {
   test::Database database;
   make_items(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   proxy.hold("COPY ");
   test::ChildProcess child(BTREEMAPPED_FOLLOWER, proxy.dsn());
   proxy.wait_until_held();
@@ -475,7 +475,7 @@ TEST_CASE("a process that is killed in the middle of a copy leaves no slot and n
 TEST_CASE("commits go on and stop() is prompt while the catalog watch gets no answer", "[G7]") {
   test::Database database;
   make_items(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.catalog_watch_interval = std::chrono::milliseconds{10};
@@ -493,7 +493,7 @@ TEST_CASE("commits go on and stop() is prompt while the catalog watch gets no an
 TEST_CASE("stop() is prompt in the middle of a new copy, and reads go on with the old one", "[G7][G5]") {
   test::Database database;
   make_items(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);

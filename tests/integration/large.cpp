@@ -62,7 +62,7 @@ TEST_CASE("what commits in the middle of a slow copy of a large table follows af
   constexpr int rows = 100'000;
   test::Database database;
   make_accounts(database, rows);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -127,7 +127,7 @@ TEST_CASE("a hundred thousand rows that a transaction inserts, changes, moves an
 TEST_CASE("a walsender that is terminated in the middle of a large transaction leaves no half of it", "[G2][G3]") {
   test::Database database;
   make_accounts(database, 10);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();

@@ -523,7 +523,7 @@ TEST_CASE("a connection string that asks for replication itself is followed all 
   test::Database database;
   make_items(database);
   btreemapped::Options options = database.options();
-  options.connection = test::with_parts(database.dsn(), {{"replication", "database"}});
+  options.connection = test::with_parts(database.reader_dsn(), {{"replication", "database"}});
   btreemapped::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
@@ -535,7 +535,7 @@ TEST_CASE("a connection string that asks for replication itself is followed all 
 TEST_CASE("a connection string may be a URI", "[api]") {
   test::Database database;
   make_items(database);
-  const auto parts = test::parse_conninfo(database.dsn());
+  const auto parts = test::parse_conninfo(database.reader_dsn());
   const auto part = [&](const std::string& keyword) {
     return parts.contains(keyword) ? parts.at(keyword) : std::string{};
   };
@@ -555,13 +555,14 @@ TEST_CASE("a connection string may be a URI", "[api]") {
 TEST_CASE("of several hosts the first that answers is taken, and kept for all connections", "[api]") {
   test::Database database;
   make_items(database);
-  test::Proxy dead(database.dsn());
+  test::Proxy dead(database.reader_dsn());
   dead.cut();
-  const auto parts = test::parse_conninfo(database.dsn());
+  const auto parts = test::parse_conninfo(database.reader_dsn());
   const auto dead_parts = test::parse_conninfo(dead.dsn());
   btreemapped::Options options = database.options();
-  options.connection = test::with_parts(database.dsn(), {{"host", dead_parts.at("host") + "," + parts.at("host")},
-                                                         {"port", dead_parts.at("port") + "," + parts.at("port")}});
+  options.connection =
+      test::with_parts(database.reader_dsn(), {{"host", dead_parts.at("host") + "," + parts.at("host")},
+                                               {"port", dead_parts.at("port") + "," + parts.at("port")}});
   btreemapped::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
@@ -597,11 +598,11 @@ TEST_CASE("no message holds the password", "[api]") {
     for (const btreemapped::Event& event : log.all()) all += event.message;
     return all;
   };
-  const std::string port = test::parse_conninfo(database.dsn()).at("port");
+  const std::string port = test::parse_conninfo(database.reader_dsn()).at("port");
   for (const std::string& connection :
-       {test::with_parts(database.dsn(), {{"password", password}, {"user", "nobody knows"}}),
-        test::with_parts(database.dsn(), {{"password", password}, {"dbname", "no_such_database"}}),
-        test::with_parts(database.dsn(), {{"password", password}, {"port", "1"}}),
+       {test::with_parts(database.reader_dsn(), {{"password", password}, {"user", "nobody knows"}}),
+        test::with_parts(database.reader_dsn(), {{"password", password}, {"dbname", "no_such_database"}}),
+        test::with_parts(database.reader_dsn(), {{"password", password}, {"port", "1"}}),
         "password=" + password + " host=127.0.0.1 oops", "password='" + password, "nonsense=1 password=" + password,
         "postgresql://user:" + password + "@127.0.0.1:notaport/db",
         "postgresql://user:" + password + "@127.0.0.1:" + port + "/db?nonsense=1"}) {
@@ -628,6 +629,7 @@ TEST_CASE("create_publication creates it for just the added tables", "[api]") {
       "NOT NULL);"
       "CREATE TABLE others (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, 'a')");
   btreemapped::Options options = database.options();
+  options.connection = database.dsn();  // of the owner
   options.publication = "Just These";
   options.create_publication = true;
   {
@@ -670,6 +672,7 @@ TEST_CASE("create_publication works for a role whose transactions are read-only 
   database.exec("CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); ALTER DATABASE " + database.name() +
                 " SET default_transaction_read_only = on");
   btreemapped::Options options = database.options();
+  options.connection = database.dsn();  // of the owner
   options.create_publication = true;
   btreemapped::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");

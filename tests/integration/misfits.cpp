@@ -63,7 +63,7 @@ const std::vector<Misfit> misfits{
 /// followed.
 class Scene {
  public:
-  Scene() : proxy_(database.dsn()) {
+  Scene() : proxy_(database.reader_dsn()) {
     std::vector<std::string> names{"fitting", "steady"};
     for (const Misfit& each : misfits) names.push_back(each.table);
     for (const std::string& name : names) {

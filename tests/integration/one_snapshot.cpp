@@ -100,7 +100,7 @@ TEST_CASE("a copy made while writers run goes over into the stream without a gap
 TEST_CASE("no table can be read before all are copied", "[G1]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -144,7 +144,7 @@ TEST_CASE("a read before the start throws NotReadyError that names the table", "
 TEST_CASE("with empty_until_synced all tables are empty until all are copied", "[G1]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.empty_until_synced = true;
@@ -203,7 +203,7 @@ TEST_CASE("an empty table is synced and readable", "[G1]") {
 TEST_CASE("what commits during the copy follows after it", "[G1][G3]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -226,7 +226,7 @@ TEST_CASE("what commits during the copy follows after it", "[G1][G3]") {
 TEST_CASE("a truncate between slot and copy gives no half of the past", "[G1][G4]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -247,7 +247,7 @@ TEST_CASE("a truncate between slot and copy gives no half of the past", "[G1][G4
 TEST_CASE("a rewriting ALTER between slot and copy never gives an empty replica", "[G1][G4]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -268,7 +268,7 @@ TEST_CASE("columns swapped by renaming between slot and copy do not swap their v
   database.exec(
       "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL, other bigint NOT NULL);"
       "INSERT INTO lefts VALUES (1, 10, 20); CREATE PUBLICATION pub FOR TABLE lefts");
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -287,7 +287,7 @@ TEST_CASE("columns swapped by renaming between slot and copy do not swap their v
 TEST_CASE("a lock that another session holds delays the copy and no more", "[G1]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);

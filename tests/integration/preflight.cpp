@@ -212,7 +212,7 @@ TEST_CASE("a database and a role that do not exist end the attempt for good", "[
   test::Database database;
   for (const std::string part : {"dbname", "user"}) {
     btreemapped::Options options = database.options();
-    options.connection = test::with_parts(database.dsn(), {{part, "no such " + part}});
+    options.connection = test::with_parts(database.reader_dsn(), {{part, "no such " + part}});
     btreemapped::Replicator replicator(options);
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     replicator.start();

@@ -127,7 +127,7 @@ TEST_CASE("positions and sequence numbers never go back over lost connections", 
 TEST_CASE("while disconnected reads go on at the last commit, and status() tells since when and why", "[G5]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -172,7 +172,7 @@ TEST_CASE("while disconnected reads go on at the last commit, and status() tells
 TEST_CASE("a rebuild is published as one commit", "[G2][G5]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -220,7 +220,7 @@ TEST_CASE("a connection that falls silent is given up", "[G3][G5]") {
   test::Database database;
   make_accounts(database);
   database.exec("ALTER DATABASE " + database.name() + " SET wal_sender_timeout = '300ms'");
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -270,7 +270,7 @@ TEST_CASE("time limits that the database sets by default do not end our sessions
 TEST_CASE("a lost connection during the copy starts the copy again", "[G3]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -289,7 +289,7 @@ TEST_CASE("a lost connection during the copy starts the copy again", "[G3]") {
 TEST_CASE("the slot's session ended by the server during the copy starts the copy again", "[G3]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -308,7 +308,7 @@ TEST_CASE("the slot's session ended by the server during the copy starts the cop
 TEST_CASE("a server that is not there yet is waited for", "[G3][G5]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -371,7 +371,7 @@ TEST_CASE("a publication dropped in mid-stream stops nothing from being read, an
 TEST_CASE("rows that were deleted while disconnected disappear, to the last one", "[G3]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -392,7 +392,7 @@ TEST_CASE("rows that were deleted while disconnected disappear, to the last one"
 TEST_CASE("wait_for() over a lost connection waits for the new copy", "[G3][G5]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
@@ -416,7 +416,7 @@ TEST_CASE("an ordinary session that the server ends costs no commit", "[G3]") {
   test::Database database;
   make_accounts(database);
   btreemapped::Options options = database.options();
-  options.connection = test::with_parts(database.dsn(), {{"application_name", "ours"}});
+  options.connection = test::with_parts(database.reader_dsn(), {{"application_name", "ours"}});
   options.catalog_watch_interval = std::chrono::milliseconds{20};
   btreemapped::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
@@ -433,7 +433,7 @@ TEST_CASE("an ordinary session that the server ends costs no commit", "[G3]") {
 TEST_CASE("no free slot delays a new copy and no more", "[G5]") {
   test::Database database;
   make_accounts(database);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();

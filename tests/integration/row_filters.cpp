@@ -131,7 +131,7 @@ const std::string swap_names =
 /// Follows them through a proxy that holds the session that says `words`, and alters the table meanwhile.
 std::vector<Name> rows_if_altered(test::Database& database, const std::string& words, const std::string& alter) {
   database.exec(names);
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);

@@ -290,7 +290,7 @@ TEST_CASE("a table that is dropped before its first copy is said to be missing",
   database.exec(
       "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, amount int NOT NULL); CREATE PUBLICATION pub FOR "
       "TABLE items");
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);
@@ -309,7 +309,7 @@ TEST_CASE("a table that is dropped and created again before its first copy is co
   database.exec(
       "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, amount int NOT NULL); CREATE PUBLICATION pub FOR "
       "TABLES IN SCHEMA public");
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   btreemapped::Replicator replicator(options);

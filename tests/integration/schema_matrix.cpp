@@ -88,7 +88,7 @@ const Alteration alterations[] = {
 /// The tables, and who follows them.
 class Scene {
  public:
-  Scene() : proxy_(database.dsn()) {
+  Scene() : proxy_(database.reader_dsn()) {
     database.exec(
         "CREATE SCHEMA app; CREATE SCHEMA spare;"
         "CREATE TYPE app.mood AS ENUM ('bad', 'good'); CREATE TYPE spare.mood AS ENUM ('bad', 'good');"

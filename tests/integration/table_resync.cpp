@@ -40,7 +40,7 @@ using Items = std::vector<Item>;
 /// Follows two tables through a proxy; the catalog is watched all the time, unless somebody says otherwise.
 class Scene {
  public:
-  explicit Scene(std::chrono::milliseconds watch = 20ms, int rows = 100) : proxy_(database.dsn()) {
+  explicit Scene(std::chrono::milliseconds watch = 20ms, int rows = 100) : proxy_(database.reader_dsn()) {
     database.exec(
         "CREATE TABLE items (id int PRIMARY KEY, amount int NOT NULL); CREATE TABLE others (LIKE items INCLUDING ALL);"
         "INSERT INTO items SELECT i, 10 * i FROM generate_series(1, " +
@@ -414,7 +414,7 @@ TEST_CASE("stop is prompt while one table is copied", "[G7]") {
 
 TEST_CASE("a copy of one table leaves no slot behind", "[G7]") {
   Scene scene;
-  scene.options.connection = scene.database.dsn();
+  scene.options.connection = scene.database.reader_dsn();
   scene.follow();
   scene.rewrite();
   scene.wait_for_heal();

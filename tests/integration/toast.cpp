@@ -218,7 +218,7 @@ TEST_CASE("after a lost connection the value that is not sent is the one of the 
       "CREATE TABLE documents (id int PRIMARY KEY, body text NOT NULL, version int NOT NULL);"
       "ALTER TABLE documents ALTER body SET STORAGE EXTERNAL; INSERT INTO documents VALUES (1, " +
       repeat('a') + ", 0); CREATE PUBLICATION pub FOR TABLE documents");
-  test::Proxy proxy(database.dsn());
+  test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <future>
+#include <map>
 #include <optional>
 #include <random>
 #include <stdexcept>
@@ -26,7 +27,8 @@
 namespace test {
 
 /// A new database with a name of its own, dropped at the end with all who are still connected to it and with the roles
-/// and origins that were added.
+/// and origins that were added. The library is let in as a role that may do what the README grants, and nothing else;
+/// the test itself is the operator.
 class Database {
  public:
   /// `clauses` go to CREATE DATABASE, `server` is a connection string.
@@ -36,6 +38,7 @@ class Database {
     administrator_.emplace(server_);
     administrator_->exec("CREATE DATABASE " + name_ + " TEMPLATE template0 " + clauses);
     session_.emplace(dsn_);
+    make_reader();
   }
 
   Database(const Database&) = delete;
@@ -60,19 +63,24 @@ class Database {
   }
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  /// A connection string for it.
+  /// A connection string for it, of the operator.
   [[nodiscard]] const std::string& dsn() const noexcept { return dsn_; }
+  /// Of a role with the README's rights: CONNECT, and for whatever the operator makes USAGE and SELECT.
+  [[nodiscard]] const std::string& reader_dsn() const noexcept { return reader_dsn_; }
 
   void exec(const std::string& sql) { session_->exec(sql); }
   std::vector<SqlRow> rows(const std::string& sql) { return session_->rows(sql); }
   std::string value(const std::string& sql) { return session_->value(sql); }
   btreemapped::Lsn position() { return session_->position(); }
 
-  /// A new role of the server; `ending` makes its name an odd one.
+  /// A new role of the server that may connect, and use the schema public; `ending` makes its name an odd one.
   std::string add_role(const std::string& attributes = "LOGIN REPLICATION", const std::string& ending = {}) {
     const std::string role = name_ + "_role" + std::to_string(roles_.size() + 1) + ending;
-    administrator_->exec("CREATE ROLE " + administrator_->quoted(role) + " " + attributes);
+    const std::string quoted = administrator_->quoted(role);
+    administrator_->exec("CREATE ROLE " + quoted + " " + attributes);
     roles_.push_back(role);
+    session_->exec("GRANT CONNECT ON DATABASE " + name_ + " TO " + quoted + "; GRANT USAGE ON SCHEMA public TO " +
+                   quoted);
     return role;
   }
 
@@ -90,10 +98,10 @@ class Database {
     session_.emplace(dsn_);
   }
 
-  /// Options that follow this database by the publication "pub", and try again soon.
+  /// Options that follow this database as the reader by the publication "pub", and try again soon.
   [[nodiscard]] btreemapped::Options options() const {
     btreemapped::Options options;
-    options.connection = dsn_;
+    options.connection = reader_dsn_;
     options.publication = "pub";
     options.shortest_backoff = std::chrono::milliseconds{5};
     options.longest_backoff = std::chrono::milliseconds{100};
@@ -122,9 +130,24 @@ class Database {
  private:
   static constexpr std::uint64_t wal_block_size = 8192;
 
+  /// PUBLIC may do nothing here, so that the reader can do only what it is granted.
+  void make_reader() {
+    const std::map<std::string, std::string> parts = parse_conninfo(server_);
+    const auto password = parts.find("password");
+    const std::string role = name_ + "_reader";
+    administrator_->exec("CREATE ROLE " + role + " LOGIN REPLICATION" +
+                         (password == parts.end() ? "" : " PASSWORD '" + password->second + "'"));
+    roles_.push_back(role);
+    session_->exec("REVOKE ALL ON DATABASE " + name_ + " FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC;" +
+                   "GRANT CONNECT ON DATABASE " + name_ + " TO " + role + "; GRANT USAGE ON SCHEMA public TO " + role +
+                   "; ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO " + role +
+                   "; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO " + role);
+  }
+
   const std::string name_;
   const std::string server_;
   const std::string dsn_;
+  const std::string reader_dsn_{with_parts(dsn_, {{"user", name_ + "_reader"}})};
   std::optional<Sql> administrator_;
   std::optional<Sql> session_;
   std::vector<std::string> roles_{};

@@ -11,7 +11,9 @@
 
 using btreemapped::SqlType;
 using btreemapped::detail::ColumnShape;
+using btreemapped::detail::describe;
 using btreemapped::detail::FieldNeed;
+using btreemapped::detail::has_errors;
 using btreemapped::detail::Problem;
 using btreemapped::detail::PublicationShape;
 using btreemapped::detail::ServerShape;

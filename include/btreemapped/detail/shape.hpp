@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include <btreemapped/finding.hpp>
+
 namespace btreemapped {
 inline namespace v0 {
 
@@ -146,15 +148,7 @@ struct FieldNeed {
   return details.empty() ? out : out + ": " + details;
 }
 
-/// One finding: what is wrong, and the SQL or step that mends it. A warning does not keep the table from being copied.
-struct Problem {
-  enum class Severity : std::uint8_t { warning, error };
-  Severity severity = Severity::error;
-  std::string table{};   ///< "schema.table", empty for the server
-  std::string column{};  ///< empty for the whole table
-  std::string what{};
-  std::string remedy{};
-};
+using Problem = Finding;
 
 }  // namespace detail
 }  // namespace v0

@@ -160,21 +160,22 @@ TEST_CASE("unfriendly defaults of role and database reach no control session") {
 TEST_CASE("the user's own startup options survive the pinned settings") {
   ServerDatabase db;
   const test::pq::ConninfoOverride options[] = {{"options", "-c geqo_threshold=7 -c datestyle=German"}};
-  auto connection = test::connect(test::pq::with_overrides(db.dsn(), options));
+  auto connection = test::connect(test::pq::with_overrides(db.reader_dsn(), options));
   CHECK(connection.exec("SHOW geqo_threshold").text(0, 0) == "7");
   CHECK(connection.exec("SHOW datestyle").text(0, 0) == "ISO, DMY");
 }
 
 TEST_CASE("a session is named btreemapped unless the user names it") {
   ServerDatabase db;
-  CHECK(test::connect(db.dsn()).exec("SHOW application_name").text(0, 0) == "btreemapped");
+  CHECK(test::connect(db.reader_dsn()).exec("SHOW application_name").text(0, 0) == "btreemapped");
   const test::pq::ConninfoOverride name[] = {{"application_name", "mine"}};
-  CHECK(test::connect(test::pq::with_overrides(db.dsn(), name)).exec("SHOW application_name").text(0, 0) == "mine");
+  CHECK(test::connect(test::pq::with_overrides(db.reader_dsn(), name)).exec("SHOW application_name").text(0, 0) ==
+        "mine");
 }
 
 TEST_CASE("the last of several statements gives the rows") {
   ServerDatabase db;
-  auto connection = test::connect(db.dsn());
+  auto connection = test::connect(db.reader_dsn());
   const auto rows = connection.exec("SELECT 1; SELECT 'two', NULL; SELECT '', NULL, 3");
   REQUIRE(rows.size() == 1);
   CHECK(rows.text(0, 0).empty());
@@ -185,7 +186,7 @@ TEST_CASE("the last of several statements gives the rows") {
 
 TEST_CASE("a refused statement is reported with its code and leaves the session usable") {
   ServerDatabase db;
-  auto connection = test::connect(db.dsn());
+  auto connection = test::connect(db.reader_dsn());
   try {
     connection.exec("SELECT * FROM public.nowhere");
     FAIL("the statement succeeded");
@@ -199,8 +200,8 @@ TEST_CASE("a refused statement is reported with its code and leaves the session 
 
 TEST_CASE("no value gets into an error message") {
   ServerDatabase db;
-  auto connection = test::connect(db.dsn());
-  test::sql::Session session{db.dsn(), std::make_shared<Interrupt>()};
+  auto connection = test::connect(db.reader_dsn());
+  test::sql::Session session{db.reader_dsn(), std::make_shared<Interrupt>()};
   const std::string query = "SELECT pg_catalog.lower('SECRET')::int";
   try {
     connection.exec(query);
@@ -272,15 +273,15 @@ TEST_CASE("a host that answers nothing costs its timeout and not the whole deadl
 
 TEST_CASE("a pinned connection string leads to the same server without asking for its name") {
   ServerDatabase db;
-  const auto address = test::connect(db.dsn()).address();
-  auto again = test::connect(test::pq::pinned_to(db.dsn(), address));
+  const auto address = test::connect(db.reader_dsn()).address();
+  auto again = test::connect(test::pq::pinned_to(db.reader_dsn(), address));
   CHECK(again.address().port == address.port);
   CHECK(again.exec("SELECT current_database()").text(0, 0) == db.name());
 }
 
 TEST_CASE("a query past its deadline ends its session") {
   ServerDatabase db;
-  auto connection = test::connect(db.dsn());
+  auto connection = test::connect(db.reader_dsn());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{50};
   CHECK_THROWS_AS(connection.exec("SELECT pg_sleep(1000)", "cannot sleep", deadline), ConnectionError);
   CHECK_FALSE(connection.is_open());
@@ -289,7 +290,7 @@ TEST_CASE("a query past its deadline ends its session") {
 
 TEST_CASE("a terminated backend is reported with its code") {
   ServerDatabase db;
-  auto connection = test::connect(db.dsn());
+  auto connection = test::connect(db.reader_dsn());
   db.exec("SELECT pg_terminate_backend(" + std::to_string(connection.backend_pid()) + ", 10000)");
   try {
     connection.exec("SELECT 1");
@@ -302,7 +303,7 @@ TEST_CASE("a terminated backend is reported with its code") {
 TEST_CASE("an interrupted query stops at once") {
   ServerDatabase db;
   const auto interrupt = std::make_shared<Interrupt>();
-  auto connection = test::pq::Connection::open(db.dsn(), interrupt, soon());
+  auto connection = test::pq::Connection::open(db.reader_dsn(), interrupt, soon());
   const int pid = connection.backend_pid();
   CHECK(time_to_stop(
             *interrupt, [&] { connection.exec("SELECT pg_sleep(1000)"); }, [&] { db.wait_until(is_waiting(pid)); }) <
@@ -312,7 +313,7 @@ TEST_CASE("an interrupted query stops at once") {
 TEST_CASE("an interrupted control query stops at once") {
   ServerDatabase db;
   const auto interrupt = std::make_shared<Interrupt>();
-  test::sql::Session session{db.dsn(), interrupt};
+  test::sql::Session session{db.reader_dsn(), interrupt};
   const int pid = session.backend_pid();
   CHECK(time_to_stop(
             *interrupt, [&] { session.query("cannot sleep", "SELECT pg_catalog.pg_sleep(1000)"); },
@@ -341,7 +342,7 @@ TEST_CASE("nothing is opened once interrupted") {
 
 TEST_CASE("a control session whose backend is gone does not come back unnoticed") {
   ServerDatabase db;
-  test::sql::Session session{db.dsn(), std::make_shared<Interrupt>()};
+  test::sql::Session session{db.reader_dsn(), std::make_shared<Interrupt>()};
   db.exec("SELECT pg_terminate_backend(" + std::to_string(session.backend_pid()) + ", 10000)");
   CHECK_THROWS_AS(session.query("cannot ask", "SELECT 1"), ConnectionError);
   CHECK_THROWS_AS(session.query("cannot ask", "SELECT 1"), ConnectionError);
@@ -349,8 +350,8 @@ TEST_CASE("a control session whose backend is gone does not come back unnoticed"
 
 TEST_CASE("a forked child leaves its parent's sessions alone") {
   ServerDatabase db;
-  auto connection = std::make_unique<test::pq::Connection>(test::connect(db.dsn()));
-  auto session = std::make_unique<test::sql::Session>(db.dsn(), std::make_shared<Interrupt>());
+  auto connection = std::make_unique<test::pq::Connection>(test::connect(db.reader_dsn()));
+  auto session = std::make_unique<test::sql::Session>(db.reader_dsn(), std::make_shared<Interrupt>());
   const ::pid_t child = ::fork();
   if (child == 0) {
     connection.reset();

@@ -80,7 +80,7 @@ void make_tables(ServerDatabase& db) {
 
 /// What the guard finds of table a, and of nothing else, when `ddl` is run between slot and copy.
 btreemapped::detail::sql::GuardFinding finding_after(ServerDatabase& db, const std::string& ddl) {
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   db.exec(ddl);
   const GuardReport report = copier.guard({source("b"), source("a")});
   REQUIRE(report.findings.size() == 1);
@@ -95,7 +95,7 @@ btreemapped::detail::sql::GuardFinding finding_after(ServerDatabase& db, const s
 TEST_CASE("a copy under the slot's snapshot has exactly the rows committed before the slot") {
   ServerDatabase db;
   make_tables(db);
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   db.exec("INSERT INTO public.a VALUES (3, 30); DELETE FROM public.a WHERE id = 1; UPDATE public.b SET v = 0");
   REQUIRE(copier.guard({source("a"), source("b")}).ok());
   copier.stream.release_snapshot(soon());
@@ -109,7 +109,7 @@ TEST_CASE("a copy gives each row with its newline and tells their number") {
   db.exec(
       "CREATE TABLE public.lines (id int PRIMARY KEY, v text);"
       "INSERT INTO public.lines SELECT i, repeat(E'x\\n', i) FROM generate_series(1, 5000) i");
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   std::uint64_t lines = 0;
   bool complete = true;
   const std::uint64_t counted = copier.copy.copy(source("lines"), [&](std::string_view line) {
@@ -131,7 +131,7 @@ TEST_CASE("a copy leaves out inheritance children and takes in partitions") {
     CREATE TABLE public.root (id int PRIMARY KEY, v int) PARTITION BY RANGE (id);
     CREATE TABLE public.leaf PARTITION OF public.root FOR VALUES FROM (0) TO (10);
     INSERT INTO public.root VALUES (3, 3))sql");
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   CHECK(copier.rows_of(source("parent")) == "1\t1\n");
   CHECK(copier.rows_of(source("root", {"id", "v"}, 'p')) == "3\t3\n");
 }
@@ -139,7 +139,7 @@ TEST_CASE("a copy leaves out inheritance children and takes in partitions") {
 TEST_CASE("a copy has only the rows that pass the row filter") {
   ServerDatabase db;
   make_tables(db);
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   CopySource filtered = source("a");
   filtered.row_filter = "(id > 1)";
   CHECK(copier.rows_of(filtered) == "2\t\\N\n");
@@ -150,7 +150,7 @@ TEST_CASE("names that need quotes are copied") {
   db.exec(R"sql(CREATE SCHEMA "My ""Schema""";
     CREATE TABLE "My ""Schema"""."select" ("a,b" int, "ключ" int);
     INSERT INTO "My ""Schema"""."select" VALUES (1, 2))sql");
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   const CopySource odd{TableName{"My \"Schema\"", "select"}, 'r', {"ключ", "a,b"}, {}};
   CHECK(copier.guard({odd}).ok());
   CHECK(copier.rows_of(odd) == "2\t1\n");
@@ -158,11 +158,12 @@ TEST_CASE("names that need quotes are copied") {
 
 TEST_CASE("a snapshot that is gone asks for another slot") {
   ServerDatabase db;
-  auto stream = test::pq::ReplicationStream::open(db.dsn(), std::make_shared<Interrupt>(), soon());
+  auto stream = test::pq::ReplicationStream::open(db.reader_dsn(), std::make_shared<Interrupt>(), soon());
   const auto created = stream.create_slot(test::unique_name("slot"), std::chrono::seconds{30}, soon());
   stream.release_snapshot(soon());
   try {
-    static_cast<void>(test::pq::SnapshotCopy::open(db.dsn(), created.snapshot, std::make_shared<Interrupt>(), soon()));
+    static_cast<void>(
+        test::pq::SnapshotCopy::open(db.reader_dsn(), created.snapshot, std::make_shared<Interrupt>(), soon()));
     FAIL("the snapshot was imported");
   } catch (const SlotError& error) {
     CHECK(error.retryable());
@@ -173,7 +174,7 @@ TEST_CASE("a snapshot that is gone asks for another slot") {
 TEST_CASE("what a copy's callback throws reaches the caller") {
   ServerDatabase db;
   make_tables(db);
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   CHECK_THROWS_AS(copier.copy.copy(source("a"), [](std::string_view) { throw std::logic_error("mine"); }),
                   std::logic_error);
 }
@@ -183,7 +184,7 @@ TEST_CASE("an error in the midst of a copy names the table and no value") {
   db.exec(
       "CREATE TABLE public.texts (id int PRIMARY KEY, v text); INSERT INTO public.texts VALUES (1, '7'), (2, "
       "'SECRET')");
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   CopySource failing = source("texts");
   failing.row_filter = "(v::int = 7)";
   try {
@@ -199,7 +200,7 @@ TEST_CASE("an error in the midst of a copy names the table and no value") {
 TEST_CASE("a backend terminated in the midst of a copy is a lost connection") {
   ServerDatabase db;
   db.exec("CREATE TABLE public.endless (id int PRIMARY KEY, v int); INSERT INTO public.endless VALUES (1, 1), (2, 2)");
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   CopySource blocked = source("endless");
   blocked.row_filter = "(id = 1 OR pg_catalog.pg_sleep(1000) IS NULL)";
   const std::string pid = std::to_string(copier.copy.connection().backend_pid());
@@ -220,7 +221,7 @@ TEST_CASE("a backend terminated in the midst of a copy is a lost connection") {
 TEST_CASE("an interrupted copy stops at once") {
   ServerDatabase db;
   make_tables(db);
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   CopySource blocked = source("a");
   blocked.row_filter = "(pg_catalog.pg_sleep(1000) IS NULL)";
   const std::string pid = std::to_string(copier.copy.connection().backend_pid());
@@ -239,7 +240,7 @@ TEST_CASE("an interrupted copy stops at once") {
 TEST_CASE("the guard lets unchanged tables through and tells their fingerprints") {
   ServerDatabase db;
   make_tables(db);
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   const GuardReport report = copier.guard({source("a"), source("b")});
   CHECK(report.ok());
   REQUIRE(report.fingerprints.size() == 2);
@@ -286,7 +287,7 @@ TEST_CASE("the guard notices a table that took another one's name") {
 TEST_CASE("the guard notices a dropped table") {
   ServerDatabase db;
   make_tables(db);
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   db.exec("DROP TABLE public.a");
   const GuardReport report = copier.guard({source("a"), source("b")});
   REQUIRE(report.findings.size() == 1);
@@ -306,7 +307,7 @@ TEST_CASE("the guard notices a truncated partition") {
     CREATE TABLE public.root (id int PRIMARY KEY, v int) PARTITION BY RANGE (id);
     CREATE TABLE public.leaf PARTITION OF public.root FOR VALUES FROM (0) TO (10);
     INSERT INTO public.root VALUES (1, 1))sql");
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   db.exec("TRUNCATE public.leaf");
   const GuardReport report = copier.guard({source("root", {"id", "v"}, 'p')});
   REQUIRE(report.findings.size() == 1);
@@ -316,7 +317,7 @@ TEST_CASE("the guard notices a truncated partition") {
 TEST_CASE("the guard does not mind a new column that nobody asked for") {
   ServerDatabase db;
   make_tables(db);
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   db.exec("ALTER TABLE public.a ADD w int DEFAULT 5");
   CHECK(copier.guard({source("a"), source("b")}).ok());
 }
@@ -324,7 +325,7 @@ TEST_CASE("the guard does not mind a new column that nobody asked for") {
 TEST_CASE("the guard does not mind VACUUM FULL of a table that was not changed, and says so of one that was moved") {
   ServerDatabase db;
   make_tables(db);
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   db.exec("VACUUM FULL public.a");
   // The rows would be right, but moved storage looks the same as lost rows.
   const GuardReport report = copier.guard({source("a"), source("b")});
@@ -356,7 +357,7 @@ TEST_CASE("the guard names every table that cannot be locked or read") {
 TEST_CASE("a locked table is not truncated until the copy ends") {
   ServerDatabase db;
   make_tables(db);
-  Copier copier{db.dsn()};
+  Copier copier{db.reader_dsn()};
   REQUIRE(copier.guard({source("a")}).ok());
   auto other = test::connect(db.dsn());
   CHECK_THROWS_AS(other.exec("SET lock_timeout = 50; TRUNCATE public.a"), SchemaError);

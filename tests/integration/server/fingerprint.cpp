@@ -29,7 +29,7 @@ struct Watched {
   static std::string prepare(ServerDatabase& db, const std::string& table) {
     db.exec(table);
     db.exec("CREATE PUBLICATION pub FOR TABLE public.t WITH (publish_via_partition_root = true)");
-    return db.dsn();
+    return db.reader_dsn();
   }
 
   std::string fingerprint() {
@@ -241,7 +241,7 @@ TEST_CASE("the loss of what makes the key unique changes the fingerprint, that o
 TEST_CASE("a table that was unlogged for a while can be told from one that was rewritten for another reason") {
   ServerDatabase db;
   db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text, other int); CREATE PUBLICATION pub FOR ALL TABLES");
-  test::sql::Session session(db.dsn(), std::make_shared<Interrupt>());
+  test::sql::Session session(db.reader_dsn(), std::make_shared<Interrupt>());
   const auto looks_unlogged_after = [&](const std::string& statements) {
     const TableName names[] = {{"public", "t"}};
     const std::string publications[] = {"pub"};
@@ -299,7 +299,7 @@ TEST_CASE("the fingerprints of many tables are read in one query") {
   names.push_back({"public", "absent"});
   db.exec(create);
   db.exec("CREATE PUBLICATION pub FOR ALL TABLES");
-  test::sql::Session session{db.dsn(), std::make_shared<Interrupt>()};
+  test::sql::Session session{db.reader_dsn(), std::make_shared<Interrupt>()};
   const std::string publications[] = {"pub"};
   const auto fingerprints = read_fingerprints(session, names, publications);
   REQUIRE(fingerprints.size() == 201);

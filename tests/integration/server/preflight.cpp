@@ -19,6 +19,7 @@
 using btreemapped::SchemaError;
 using btreemapped::SqlType;
 using btreemapped::detail::ColumnShape;
+using btreemapped::detail::describe;
 using btreemapped::detail::FieldNeed;
 using btreemapped::detail::Problem;
 using btreemapped::detail::ServerShape;
@@ -41,19 +42,21 @@ std::vector<FieldNeed> simple_row() {
 
 struct Preflight {
   ServerDatabase db;
-  std::string role;  ///< the one that asks; the superuser if empty
+  std::string role;  ///< the one that asks; with the README's rights if empty
   std::vector<std::string> publications{"pub"};
   TableName name{"public", "t"};
   std::vector<FieldNeed> row = simple_row();
   bool creates_publication = false;
 
+  [[nodiscard]] std::string dsn() const { return role.empty() ? db.reader_dsn() : db.dsn(role); }
+
   TableFacts facts() {
-    test::sql::Session session{db.dsn(role), std::make_shared<Interrupt>()};
+    test::sql::Session session{dsn(), std::make_shared<Interrupt>()};
     return read_tables(session, std::span{&name, 1}, publications).at(0);
   }
 
   std::vector<Problem> problems() {
-    test::sql::Session session{db.dsn(role), std::make_shared<Interrupt>()};
+    test::sql::Session session{dsn(), std::make_shared<Interrupt>()};
     const ServerShape server = read_server(session, publications);
     const auto tables = read_tables(session, std::span{&name, 1}, publications);
     const TableToJudge to_judge[] = {{tables.at(0), row}};
@@ -120,9 +123,9 @@ TEST_CASE("the server is read as it is") {
 TEST_CASE("our own replication session does not count as a used walsender") {
   ServerDatabase db;
   auto stream = test::pq::Connection::open(
-      test::pq::with_overrides(db.dsn(), std::vector<test::pq::ConninfoOverride>{{"replication", "database"}}),
+      test::pq::with_overrides(db.reader_dsn(), std::vector<test::pq::ConninfoOverride>{{"replication", "database"}}),
       std::make_shared<Interrupt>(), test::soon());
-  test::sql::Session session{db.dsn(), std::make_shared<Interrupt>()};
+  test::sql::Session session{db.reader_dsn(), std::make_shared<Interrupt>()};
   const int all = read_server(session, {}).used_senders;
   CHECK(all >= 1);
   CHECK(read_server(session, {}, stream.backend_pid()).used_senders == all - 1);

@@ -41,12 +41,17 @@ inline pq::Connection connect(std::string_view dsn) {
   return pq::Connection::open(dsn, std::make_shared<Interrupt>(), soon());
 }
 
-/// A database of the test's own, with roles of its own; all are removed at its end.
+/// A database of the test's own, with roles of its own; all are removed at its end. What is tested is let in as a role
+/// that may do what the README grants, unless it is to be the operator.
 class ServerDatabase {
  public:
   ServerDatabase() : name_(unique_name("btreemapped")), admin_(connect(server_dsn())) {
     admin_.exec("CREATE DATABASE " + name_ + " TEMPLATE template0 ENCODING 'UTF8'");
     session_ = std::make_unique<pq::Connection>(connect(dsn()));
+    exec("REVOKE ALL ON DATABASE " + name_ + " FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM PUBLIC");
+    reader_ = add_role("REPLICATION");
+    exec("ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO " + reader_ +
+         "; ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO " + reader_);
   }
   ServerDatabase(const ServerDatabase&) = delete;
   ServerDatabase& operator=(const ServerDatabase&) = delete;
@@ -71,6 +76,9 @@ class ServerDatabase {
     return pq::with_overrides(server_dsn(), overrides);
   }
 
+  /// Of a role with the README's rights: CONNECT, and for whatever the superuser makes USAGE and SELECT.
+  [[nodiscard]] std::string reader_dsn() const { return dsn(reader_); }
+
   /// Runs statements as the superuser, each in a transaction of its own unless they say otherwise.
   sql::Rows exec(const std::string& statements) {
     return session_->exec(statements, "a statement of the test", soon());
@@ -79,9 +87,12 @@ class ServerDatabase {
   /// The first column of the first row.
   std::string value(const std::string& query) { return exec(query).string(0, 0); }
 
+  /// A role that may connect, and use the schema public.
   std::string add_role(const std::string& attributes) {
     roles_.push_back(unique_name("btreemapped_role"));
     admin_.exec("CREATE ROLE " + roles_.back() + " LOGIN " + attributes);
+    exec("GRANT CONNECT ON DATABASE " + name_ + " TO " + roles_.back() + "; GRANT USAGE ON SCHEMA public TO " +
+         roles_.back());
     return roles_.back();
   }
 
@@ -96,6 +107,7 @@ class ServerDatabase {
   pq::Connection admin_;
   std::unique_ptr<pq::Connection> session_;
   std::vector<std::string> roles_;
+  std::string reader_;
 };
 
 }  // namespace test

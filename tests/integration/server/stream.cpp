@@ -65,7 +65,7 @@ struct Streaming {
   static ReplicationStream prepare(ServerDatabase& db, const std::string& name) {
     db.exec("CREATE TABLE public.t (id int PRIMARY KEY, v text); CREATE PUBLICATION " + test::sql::identifier(name) +
             " FOR TABLE public.t");
-    return open_stream(db.dsn());
+    return open_stream(db.reader_dsn());
   }
 
   void answer(Lsn position) {
@@ -163,7 +163,7 @@ class Relay {
 
 TEST_CASE("the server tells its identity and its timeout to the replication session") {
   ServerDatabase db;
-  auto stream = open_stream(db.dsn());
+  auto stream = open_stream(db.reader_dsn());
   const auto identity = stream.identify_system(soon());
   CHECK(identity.system_identifier == db.value("SELECT system_identifier FROM pg_control_system()"));
   CHECK(identity.timeline == 1);
@@ -193,7 +193,7 @@ TEST_CASE("a new slot is temporary and gone with its session") {
   const std::string slot = test::unique_name("slot");
   const std::string count = "SELECT count(*) FROM pg_replication_slots WHERE temporary AND slot_name = '" + slot + "'";
   {
-    auto stream = open_stream(db.dsn());
+    auto stream = open_stream(db.reader_dsn());
     const auto created = stream.create_slot(slot, patient, soon());
     CHECK(created.consistent_point > Lsn{});
     CHECK_FALSE(created.snapshot.empty());
@@ -204,7 +204,7 @@ TEST_CASE("a new slot is temporary and gone with its session") {
 
 TEST_CASE("a slot name that PostgreSQL would refuse is refused here") {
   ServerDatabase db;
-  auto stream = open_stream(db.dsn());
+  auto stream = open_stream(db.reader_dsn());
   for (const std::string& name : {std::string{}, std::string{"Upper"}, std::string{"a-b"}, std::string(64, 'a')}) {
     CAPTURE(name);
     CHECK_THROWS_AS(stream.create_slot(name, patient, soon()), UsageError);
@@ -215,9 +215,9 @@ TEST_CASE("a slot name that PostgreSQL would refuse is refused here") {
 TEST_CASE("a slot of a name that is taken is refused with its code") {
   ServerDatabase db;
   const std::string slot = test::unique_name("slot");
-  auto first = open_stream(db.dsn());
+  auto first = open_stream(db.reader_dsn());
   static_cast<void>(first.create_slot(slot, patient, soon()));
-  auto second = open_stream(db.dsn());
+  auto second = open_stream(db.reader_dsn());
   try {
     static_cast<void>(second.create_slot(slot, patient, soon()));
     FAIL("the slot was created");
@@ -230,7 +230,7 @@ TEST_CASE("an open transaction holds up slot creation until the lock timeout, an
   ServerDatabase db;
   auto writer = test::connect(db.dsn());
   writer.exec("BEGIN; SELECT pg_current_xact_id()");
-  auto stream = open_stream(db.dsn());
+  auto stream = open_stream(db.reader_dsn());
   const int pid = stream.connection().backend_pid();
   const std::string role = db.add_role("");
   std::string sqlstate;
@@ -260,7 +260,7 @@ TEST_CASE("a prepared transaction that holds up slot creation is named") {
   ServerDatabase db;
   const std::string gid = test::unique_name("it's prepared");
   db.exec("BEGIN; CREATE TABLE public.x (); PREPARE TRANSACTION " + test::sql::literal(gid));
-  auto stream = open_stream(db.dsn());
+  auto stream = open_stream(db.reader_dsn());
   const int pid = stream.connection().backend_pid();
   const std::string role = db.add_role("");
   std::thread creator([&] { static_cast<void>(stream.create_slot(test::unique_name("slot"), patient, soon())); });
@@ -279,7 +279,7 @@ TEST_CASE("a prepared transaction that holds up slot creation is named") {
 TEST_CASE("nobody is blamed for a session that does not wait") {
   ServerDatabase db;
   auto idle = test::connect(db.dsn());
-  test::sql::Session session{db.dsn(), std::make_shared<Interrupt>()};
+  test::sql::Session session{db.reader_dsn(), std::make_shared<Interrupt>()};
   const auto blockers = find_blockers(session, idle.backend_pid());
   CHECK(blockers.empty());
   CHECK(describe(blockers).empty());
@@ -290,7 +290,7 @@ TEST_CASE("an interrupted slot creation stops at once, and the server gives it u
   auto writer = test::connect(db.dsn());
   writer.exec("BEGIN; SELECT pg_current_xact_id()");
   const auto interrupt = std::make_shared<Interrupt>();
-  auto stream = ReplicationStream::open(db.dsn(), interrupt, soon());
+  auto stream = ReplicationStream::open(db.reader_dsn(), interrupt, soon());
   const std::string pid = std::to_string(stream.connection().backend_pid());
   std::chrono::steady_clock::time_point start;
   std::thread stopper([&] {
@@ -310,14 +310,14 @@ TEST_CASE("a slot creation past its own deadline ends") {
   ServerDatabase db;
   auto writer = test::connect(db.dsn());
   writer.exec("BEGIN; SELECT pg_current_xact_id()");
-  auto stream = open_stream(db.dsn());
+  auto stream = open_stream(db.reader_dsn());
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds{200};
   CHECK_THROWS_AS(stream.create_slot(test::unique_name("slot"), patient, deadline), ConnectionError);
 }
 
 TEST_CASE("a released snapshot can no longer be imported, and the lock timeout is gone") {
   ServerDatabase db;
-  auto stream = open_stream(db.dsn());
+  auto stream = open_stream(db.reader_dsn());
   const auto created = stream.create_slot(test::unique_name("slot"), patient, soon());
   stream.release_snapshot(soon());
   CHECK(stream.connection().exec("SHOW lock_timeout").text(0, 0) == "0");
@@ -412,7 +412,7 @@ TEST_CASE("an acknowledged position moves the slot") {
 
 TEST_CASE("a slot in use is refused with the code that means: try again") {
   Streaming streaming;
-  auto second = open_stream(streaming.db.dsn());
+  auto second = open_stream(streaming.db.reader_dsn());
   try {
     second.start(streaming.slot, Lsn{}, publications, soon());
     FAIL("the stream was started");
@@ -424,7 +424,7 @@ TEST_CASE("a slot in use is refused with the code that means: try again") {
 
 TEST_CASE("a slot that is not there is refused with its code") {
   ServerDatabase db;
-  auto stream = open_stream(db.dsn());
+  auto stream = open_stream(db.reader_dsn());
   try {
     stream.start("btreemapped_nowhere", Lsn{}, publications, soon());
     FAIL("the stream was started");
@@ -464,7 +464,7 @@ TEST_CASE("while output is blocked input still arrives, and the output follows w
   Relay relay{test::connect(db.dsn()).address()};
   const std::string port = relay.port();
   const test::pq::ConninfoOverride through[] = {{"host", "127.0.0.1"}, {"hostaddr", ""}, {"port", port}};
-  auto stream = open_stream(test::pq::with_overrides(db.dsn(), through));
+  auto stream = open_stream(test::pq::with_overrides(db.reader_dsn(), through));
   const int small = 4096;
   REQUIRE(::setsockopt(stream.socket(), SOL_SOCKET, SO_SNDBUF, &small, sizeof small) == 0);
   stream.connection().exec("SET wal_sender_timeout = 0");  // the server hears nothing for a while

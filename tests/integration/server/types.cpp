@@ -22,7 +22,7 @@ using btreemapped::detail::sql::TableFacts;
 using test::ServerDatabase;
 
 std::vector<TableFacts> read(ServerDatabase& db, const std::vector<TableName>& names) {
-  test::sql::Session session{db.dsn(), std::make_shared<Interrupt>()};
+  test::sql::Session session{db.reader_dsn(), std::make_shared<Interrupt>()};
   return read_tables(session, names, std::vector<std::string>{});
 }
 

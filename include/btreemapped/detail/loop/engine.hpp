@@ -67,6 +67,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   }
 
   [[nodiscard]] const std::shared_ptr<Store>& store() const noexcept { return store_; }
+  [[nodiscard]] const Options& options() const noexcept { return options_; }
 
   void add(std::unique_ptr<Table> table) {
     require_own_process();

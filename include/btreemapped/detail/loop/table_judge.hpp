@@ -258,6 +258,10 @@ class TableJudge {
   /// key columns, none of which is ever NULL, and the old key is in the replica identity.
   void check_key() {
     const std::vector<std::string> key = key_columns();
+    if (key.empty()) {  // of no row type, but where a table is judged by itself
+      return error({}, "no unique index tells its rows apart, so nothing can be their key",
+                   alter("ADD PRIMARY KEY (…)") + " -- the columns that tell its rows apart");
+    }
     const auto known = [&](const std::string& name) { return shape_.find(name) != nullptr; };
     if (!std::all_of(key.begin(), key.end(), known)) return;  // said already
 

@@ -181,6 +181,8 @@ class Connection {
     return {text(PQhost(connection_)), text(PQhostaddr(connection_)), text(PQport(connection_))};
   }
   [[nodiscard]] int server_version() const noexcept { return PQserverVersion(connection_); }
+  [[nodiscard]] bool has_tls() const noexcept { return PQsslInUse(connection_) != 0; }
+  [[nodiscard]] bool has_gss_encryption() const noexcept { return PQgssEncInUse(connection_) != 0; }
   [[nodiscard]] int backend_pid() const noexcept { return PQbackendPID(connection_); }
   [[nodiscard]] int socket() const noexcept { return PQsocket(connection_); }
   [[nodiscard]] bool is_open() const noexcept { return connection_ != nullptr; }

@@ -1,0 +1,259 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <btreemapped/detail/shape.hpp>
+#include <btreemapped/detail/sql/checkup.hpp>
+#include <btreemapped/detail/sql/quote.hpp>
+#include <btreemapped/detail/sql/table_facts.hpp>
+#include <btreemapped/finding.hpp>
+
+namespace btreemapped {
+inline namespace v0 {
+namespace detail {
+
+/// How a connection came about.
+struct ConnectionFacts {
+  bool local = false;  ///< a socket of this machine, or its loopback
+  bool tls = false;
+  bool gss = false;
+  std::string sslmode{};
+  bool keepalives = true;
+};
+
+/// What a Replicator will want of the server.
+struct Intention {
+  int slots = 2;  ///< and walsenders, that it may need at once beside those in use
+  bool creates_publication = false;
+  bool may_replicate = true;
+};
+
+/// Judges what does not keep anybody from following, but from doing so for months, or does harm. A class only because
+/// its checks share what they look at.
+class CheckupJudge {
+ public:
+  CheckupJudge(const ServerShape& server, const sql::Checkup& checkup, std::span<const sql::TableFacts> tables)
+      : server_(server), checkup_(checkup), tables_(tables), role_(sql::identifier(server.role)) {}
+
+  [[nodiscard]] std::vector<Finding> judge(const Intention& intention) && {
+    check_role(intention);
+    check_spare("replication slots", "max_replication_slots", server_.max_slots, server_.used_slots, intention.slots);
+    check_spare("walsenders", "max_wal_senders", server_.max_senders, server_.used_senders, intention.slots);
+    check_log();
+    if (server_.in_recovery) check_standby();
+    check_timeouts();
+    for (const sql::TableFacts& table : tables_) check_filter(table);
+    if (intention.may_replicate && !checkup_.superuser) note_power();
+    return std::move(out_);
+  }
+
+ private:
+  using Severity = Finding::Severity;
+
+  void warn(std::string table, std::string what, std::string remedy) {
+    out_.push_back({Severity::warning, std::move(table), {}, std::move(what), std::move(remedy)});
+  }
+  void note(std::string table, std::string what, std::string remedy) {
+    out_.push_back({Severity::note, std::move(table), {}, std::move(what), std::move(remedy)});
+  }
+  void error(std::string table, std::string what, std::string remedy) {
+    out_.push_back({Severity::error, std::move(table), {}, std::move(what), std::move(remedy)});
+  }
+
+  /// The SQL for a role that may do just what is needed.
+  [[nodiscard]] std::string role_of_its_own() const {
+    static constexpr std::string_view name = "btreemapped_reader";
+    std::string sql = "CREATE ROLE " + std::string{name} + " LOGIN REPLICATION; GRANT CONNECT ON DATABASE " +
+                      database() + " TO " + std::string{name} + ";";
+    std::vector<std::string> schemas;
+    std::vector<std::string> names;
+    for (const sql::TableFacts& table : tables_) {
+      if (table.shape.oid == 0) continue;
+      const std::string schema = sql::identifier(table.shape.table.schema);
+      if (std::find(schemas.begin(), schemas.end(), schema) == schemas.end()) schemas.push_back(schema);
+      names.push_back(sql::identifier(table.shape.table));
+    }
+    const auto as_it_is = [](const std::string& text) { return text; };
+    if (!names.empty()) {
+      sql += " GRANT USAGE ON SCHEMA " + sql::comma_separated(schemas, as_it_is) + " TO " + std::string{name} +
+             "; GRANT SELECT ON " + sql::comma_separated(names, as_it_is) + " TO " + std::string{name} + ";";
+    }
+    return sql + " -- then give it a password (\\password in psql), and connect as it";
+  }
+
+  void check_role(const Intention& intention) {
+    if (intention.creates_publication) check_publisher();
+    if (checkup_.superuser) {
+      return warn({}, "role " + server_.role + " is a superuser; replication needs far less", role_of_its_own());
+    }
+    if (checkup_.creates_roles) warn({}, "role " + server_.role + " may create roles", alter_role("NOCREATEROLE"));
+    if (checkup_.creates_databases)
+      warn({}, "role " + server_.role + " may create databases", alter_role("NOCREATEDB"));
+    for (const std::string& power : checkup_.powers) {
+      warn({}, "role " + server_.role + " is a member of " + power + ", which lets it do more than read",
+           "REVOKE " + sql::identifier(power) + " FROM " + role_ + ";");
+    }
+    if (intention.creates_publication) return;  // only an owner can
+    for (std::size_t n = 0; n < tables_.size(); ++n) {
+      if (checkup_.owned.at(n)) {
+        warn(name_of(n), "role " + server_.role + " owns it, so that it may change, alter and drop it",
+             role_of_its_own());
+      }
+    }
+    for (const sql::WriteGrant& grant : checkup_.write_grants) {
+      if (checkup_.owned.at(grant.table)) continue;
+      warn(name_of(grant.table), "role " + server_.role + " may change it (" + grant.privileges + ")",
+           "REVOKE " + grant.privileges + " ON " + sql::identifier(tables_[grant.table].shape.table) + " FROM " +
+               grant.grantee + ";");
+    }
+  }
+
+  void note_power() {
+    const std::string name = sql::identifier(server_.role);
+    note(
+        {},
+        "role " + server_.role +
+            " may replicate, and so do more than it looks: copy the whole cluster (BASE_BACKUP), and be streamed every "
+            "row that a publication publishes, whatever SELECT rights and row level security say",
+        "in pg_hba.conf, let it in only from where it works: 'host " + database() + " " + name +
+            " <address>/32 scram-sha-256', and on a line behind it 'host all,replication " + name +
+            " all reject'; then SELECT pg_reload_conf();");
+  }
+
+  void check_publisher() {
+    const bool all_there = std::all_of(server_.publications.begin(), server_.publications.end(),
+                                       [](const PublicationShape& each) { return each.exists; });
+    if (all_there || checkup_.superuser) return;
+    if (!checkup_.may_publish) {
+      error({}, "role " + server_.role + " may not create the publication in this database",
+            "GRANT CREATE ON DATABASE " + database() + " TO " + role_ + ";");
+    }
+    for (std::size_t n = 0; n < tables_.size(); ++n) {
+      if (checkup_.owned.at(n) || tables_[n].shape.oid == 0) continue;
+      error(name_of(n), "role " + server_.role + " does not own it, and so cannot create a publication for it",
+            "let the owner create the publication: CREATE PUBLICATION " +
+                sql::identifier(server_.publications.front().name) + " FOR TABLE " +
+                sql::identifier(tables_[n].shape.table) + ";");
+    }
+  }
+
+  void check_spare(std::string_view what, std::string_view setting, int limit, int used, int needed) {
+    const int free = limit - used;
+    if (free < 1 || free >= needed) return;  // none at all is an error, said elsewhere
+    warn({},
+         "only " + std::to_string(free) + " of the " + std::to_string(limit) + " " + std::string{what} +
+             " is free; the stream takes one, and while a table is copied or verified by itself another one is needed",
+         "ALTER SYSTEM SET " + std::string{setting} + " = " + std::to_string(used + 4) + "; -- and restart the server");
+  }
+
+  void check_log() {
+    if (checkup_.max_slot_wal < 0) {
+      warn({},
+           "max_slot_wal_keep_size is -1: for a reader that is connected but stuck, the server keeps its log without "
+           "bound, until the disk is full",
+           "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB'; SELECT pg_reload_conf(); -- or what the disk can spare");
+    } else if (checkup_.max_slot_wal < checkup_.max_wal) {
+      warn({},
+           "max_slot_wal_keep_size is " + std::to_string(checkup_.max_slot_wal) + " MB, less than max_wal_size (" +
+               std::to_string(checkup_.max_wal) +
+               " MB): a slot may be lost within one checkpoint of a busy server, and all tables are copied again",
+           "ALTER SYSTEM SET max_slot_wal_keep_size = '" + std::to_string(4 * checkup_.max_wal) +
+               "MB'; SELECT pg_reload_conf();");
+    }
+    if (checkup_.wal_sender_timeout == 0) {
+      const std::string& source = checkup_.sender_timeout_source;
+      std::string remedy = "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf();";
+      if (source == "client") remedy = "take it out of the connection string's options";
+      if (source == "user") remedy = alter_role("RESET wal_sender_timeout");
+      if (source == "database") remedy = "ALTER DATABASE " + database() + " RESET wal_sender_timeout;";
+      if (source == "database user") remedy = alter_role("IN DATABASE " + database() + " RESET wal_sender_timeout");
+      warn({}, "wal_sender_timeout is 0: the server does not notice a reader that falls silent, and keeps its log",
+           std::move(remedy));
+    }
+  }
+
+  void check_standby() {
+    if (!checkup_.hot_standby_feedback) {
+      warn({},
+           "the server is a standby without hot_standby_feedback: the primary may remove what the slot needs, which "
+           "invalidates it",
+           "ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); -- on the standby");
+    }
+    note({}, "the server is a standby: a slot there waits for a record that an idle primary does not write",
+         "SELECT pg_log_standby_snapshot(); -- on the primary, when a slot is waiting");
+  }
+
+  void check_timeouts() {
+    for (const sql::TimeoutDefault& each : checkup_.timeouts) {
+      const std::string reset = "RESET " + each.setting;
+      note({},
+           each.setting + " = " + each.value + " is set for the " + (each.of_role ? "role" : "database") +
+               "; that does no harm here, as all sessions of this library set it to what they need",
+           (!each.of_role      ? "ALTER DATABASE " + database() + " " + reset + ";"
+            : each.of_database ? alter_role("IN DATABASE " + database() + " " + reset)
+                               : alter_role(reset)) +
+               " -- if nobody else needs it");
+    }
+  }
+
+  void check_filter(const sql::TableFacts& table) {
+    if (!table.shape.row_filter) return;
+    std::string remedy;
+    for (const sql::PublishedBy& each : table.publications) {
+      const std::string alter = "ALTER PUBLICATION " + sql::identifier(each.name);
+      const std::string name = (table.shape.kind == 'p' ? "" : "ONLY ") + sql::identifier(table.shape.table);
+      remedy += (remedy.empty() ? "" : " ") + alter + " DROP TABLE " + name + "; " + alter + " ADD TABLE " + name + ";";
+    }
+    note(to_string(table.shape.table), "the publication filters its rows, so only some of them are replicated",
+         remedy + " -- if all are wanted");
+  }
+
+  [[nodiscard]] std::string database() const { return sql::identifier(checkup_.database); }
+  [[nodiscard]] std::string alter_role(std::string_view what) const {
+    return "ALTER ROLE " + role_ + " " + std::string{what} + ";";
+  }
+  [[nodiscard]] std::string name_of(std::size_t table) const { return to_string(tables_[table].shape.table); }
+
+  const ServerShape& server_;
+  const sql::Checkup& checkup_;
+  std::span<const sql::TableFacts> tables_;
+  std::string role_;
+  std::vector<Finding> out_;
+};
+
+/// What can be said of the way to the server.
+[[nodiscard]] inline std::vector<Finding> judge_connection(const ConnectionFacts& connection) {
+  std::vector<Finding> out;
+  const auto warn = [&](std::string what, std::string remedy) {
+    out.push_back({Finding::Severity::warning, {}, {}, std::move(what), std::move(remedy)});
+  };
+  if (!connection.local && !connection.gss) {
+    static constexpr std::string_view verified =
+        "add sslmode=verify-full to the connection string, and sslrootcert with the certificate of who signed the "
+        "server's (or sslrootcert=system, from libpq 16 on)";
+    if (!connection.tls) {
+      warn("the connection is not encrypted: who is in between can read, and change, all that it carries",
+           "turn TLS on (in postgresql.conf ssl = on, with ssl_cert_file and ssl_key_file), and " +
+               std::string{verified});
+    } else if (connection.sslmode != "verify-full") {
+      warn("the connection is encrypted, but with sslmode=" + connection.sslmode +
+               " nobody checks that it leads to the right server",
+           std::string{verified});
+    }
+  }
+  if (!connection.keepalives) {
+    warn("TCP keepalives are off: a connection to a host that is gone may never be noticed to be dead",
+         "take keepalives=0 out of the connection string");
+  }
+  return out;
+}
+
+}  // namespace detail
+}  // namespace v0
+}  // namespace btreemapped
