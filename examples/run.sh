@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Sets up what is missing, builds one example, and runs it against a throwaway PostgreSQL.
-#   examples/run.sh [NAME] [--interactive]
+#   examples/run.sh [NAME [ARGUMENT...]] [--interactive]
 # NAME is examples/NAME.cpp (basic); examples/NAME.sql, which makes table and publication, is run first.
 # BTREEMAPPED_DSN names another server, which is then used as it is: wal_level must be logical there.
 # --interactive leaves the example running and prints the psql line to play with; end it with Ctrl-C. The example is
-# called with the connection string, and --interactive.
+# called with the connection string, the arguments, and --interactive.
 set -eu
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-name=basic
+name=
+arguments=()
 interactive=()
 for argument in "$@"; do
   case $argument in
@@ -17,9 +18,10 @@ for argument in "$@"; do
       sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
       exit 2
       ;;
-    *) name=$argument ;;
+    *) if [ -z "$name" ]; then name=$argument; else arguments+=("$argument"); fi ;;
   esac
 done
+name=${name:-basic}
 [ -e "examples/$name.cpp" ] || {
   echo "no examples/$name.cpp; there is:" examples/*.cpp >&2
   exit 2
@@ -49,5 +51,5 @@ if [ -e "examples/$name.sql" ]; then
 fi
 if [ ${#interactive[@]} -gt 0 ]; then trap : INT; fi # Ctrl-C is for the example; then the server is stopped
 status=0
-"build/$preset/examples/$name" "$BTREEMAPPED_DSN" "${interactive[@]}" || status=$?
+"build/$preset/examples/$name" "$BTREEMAPPED_DSN" "${arguments[@]}" "${interactive[@]}" || status=$?
 exit "$status"

@@ -121,7 +121,7 @@ inline void add_new(std::vector<Problem>& to, std::span<const Problem> problems)
 
 /// All that keeps these tables from being followed. Pure: the catalog has been read.
 [[nodiscard]] inline std::vector<Problem> judge(const PreflightContext& context, std::span<const TableToJudge> tables) {
-  std::vector<Problem> out = judge_server(context.server);
+  std::vector<Problem> out = judge_server(context.server, context.never_ahead);
   if (context.server.version < oldest_server_version) return out;  // nothing else could be read
   for (const TableToJudge& each : tables) add_new(out, TableJudge{context, each.facts, each.needs}.judge());
   add_new(out, judge_publications(context, tables));

@@ -109,7 +109,7 @@ class Shop {
         "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = 'shop' AND backend_type = "
         "'walsender'");
     administrator_.exec("DROP DATABASE IF EXISTS shop WITH (FORCE)");
-    administrator_.exec("DROP ROLE IF EXISTS cars_reader");
+    administrator_.exec("DROP ROLE IF EXISTS cars_reader, shop_watcher");
   }
 
   test::Sql administrator_;
@@ -241,15 +241,79 @@ TEST_CASE("verifying as the README does", "[readme]") {
   CHECK(printed.text() == block("verify.text"));
 }
 
+TEST_CASE("the README's doctor finds what is shown, and is told by a program, too", "[readme]") {
+  Shop shop;
+  shop.sql().exec("REVOKE SELECT ON cars FROM cars_reader");
+  {
+    const Captured printed;
+#include "readme/doctor.cpp"
+    CHECK(printed.text() == block("doctor.text"));
+  }
+  const std::string program =
+      output_of(std::string{BTREEMAPPED_EXAMPLE_DOCTOR} + " 'host=localhost dbname=shop user=cars_reader' cars_pub");
+  const btreemapped::Diagnosis diagnosis = btreemapped::doctor(as_reader());
+  for (const btreemapped::Finding& finding : diagnosis.findings)
+    CHECK(program.find(to_string(finding)) != std::string::npos);
+  CHECK(program.find(diagnosis.server + ", as cars_reader: public.cars\n") == 0);
+  CHECK(program.ends_with("errors: 1, warnings: 1, notes: 1\n"));
+}
+
+/// A session of somebody who may watch the server.
+class Watcher {
+ public:
+  explicit Watcher(Shop& shop) {
+    shop.sql().exec("CREATE ROLE shop_watcher LOGIN; GRANT pg_monitor TO shop_watcher");
+    session_.emplace(test::with_parts(Shop::dsn(), {{"user", "shop_watcher"}}));
+  }
+
+  std::vector<test::SqlRow> rows(const std::string& query) { return session_->rows(block(query)); }
+
+ private:
+  std::optional<test::Sql> session_{};
+};
+
 TEST_CASE("the README's query shows the slot and how far we are", "[readme]") {
   Shop shop;
   btreemapped::Replicator replicator(as_reader());
   const auto cars = replicator.add_replica<Car, 2>("cars");
   test::start_and_sync(replicator);
-  const auto rows = shop.sql().rows(block("lag.sql"));
+  const auto rows = Watcher(shop).rows("lag.sql");
   REQUIRE(rows.size() == 1);
   CHECK(rows[0][1] == "btreemapped");
   CHECK(rows[0][2] == "reserved");
+}
+
+TEST_CASE("the README's queries show who writes, and slots that nobody uses", "[readme]") {
+  Shop shop;
+  Watcher watcher(shop);
+  CHECK(watcher.rows("writers.sql").empty());
+  CHECK(watcher.rows("unused.sql").empty());
+  shop.sql().exec(
+      "BEGIN; DELETE FROM cars WHERE owner = 'Bob'; PREPARE TRANSACTION 'of the README'; BEGIN; "
+      "DELETE FROM cars WHERE owner = 'Alice'");
+  const auto writers = watcher.rows("writers.sql");
+  shop.sql().exec("ROLLBACK; ROLLBACK PREPARED 'of the README'");
+  REQUIRE(writers.size() == 2);
+  CHECK(writers[0][0] == "prepared transaction of the README");
+  CHECK(writers[1][2] == "idle in transaction");
+  shop.sql().exec("SELECT pg_create_logical_replication_slot('forgotten', 'pgoutput')");
+  const auto unused = watcher.rows("unused.sql");
+  shop.sql().exec("SELECT pg_drop_replication_slot('forgotten')");
+  REQUIRE(unused.size() == 1);
+  CHECK(unused[0][0] == "forgotten");
+}
+
+TEST_CASE("the README's way to drop a database that is followed works, and FORCE alone does not", "[readme]") {
+  const Shop shop;
+  btreemapped::Replicator replicator(as_reader());
+  const auto cars = replicator.add_replica<Car, 2>("cars");
+  test::start_and_sync(replicator);
+  test::Sql administrator(test::Server::of_suite().dsn());
+  CHECK_THROWS_AS(administrator.exec("DROP DATABASE shop WITH (FORCE)"), pqxx::sql_error);
+  std::istringstream lines(block("drop.sql"));
+  for (std::string line; std::getline(lines, line);) administrator.exec(line);
+  CHECK(administrator.value("SELECT count(*) FROM pg_database WHERE datname = 'shop'") == "0");
+  CHECK(cars.size() == 6);
 }
 
 /// Each line of the README's table of types.

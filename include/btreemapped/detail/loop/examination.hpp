@@ -190,7 +190,7 @@ class Examination {
     std::vector<TableName> names;
     for (const Subject& each : subjects_) names.push_back(each.name);
     const std::vector<sql::TableFacts> facts = sql::read_tables(session, names, publications_);
-    const PreflightContext context{server, options_.create_publication};
+    const PreflightContext context{server, options_.create_publication, options_.never_ahead};
 
     std::vector<std::vector<FieldNeed>> needs;
     for (std::size_t n = 0; n < facts.size(); ++n) {

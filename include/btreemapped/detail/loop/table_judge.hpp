@@ -23,6 +23,7 @@ struct PreflightContext {
   const ServerShape& server;
   /// A missing publication is not a problem yet: it will be created for tables that are otherwise fit for it.
   bool creates_publication = false;
+  bool never_ahead = false;
 };
 
 /// Judges one table for one row type. A class only because its checks share what they look at.
