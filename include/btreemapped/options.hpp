@@ -43,6 +43,9 @@ struct Options {
   /// For creating the slot, which waits for every transaction that is writing at that moment; and at the start for
   /// another process that still has one of its name.
   std::chrono::milliseconds slot_timeout{30'000};
+  /// For an answer of the server to a question about its catalog. Beyond it the connection is given up, as nobody would
+  /// notice what the stream does not show.
+  std::chrono::milliseconds answer_timeout{30'000};
   /// For the locks that the copy needs on its tables; a waiting ALTER TABLE or TRUNCATE is in their way.
   std::chrono::milliseconds lock_timeout{10'000};
   /// How often within an hour all tables may be copied afresh for the same reason, other than a lost connection,

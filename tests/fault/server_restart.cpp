@@ -4,8 +4,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <random>
 #include <stdexcept>
@@ -65,15 +63,6 @@ test::Server running_server() {
   server.start();
   return server;
 }
-
-/// A server beside the suite's, removed at the end.
-struct OwnServer {
-  ~OwnServer() { static_cast<void>(std::system(("'" BTREEMAPPED_POSTGRES_SH "' remove '" + state + "'").c_str())); }
-  const std::string state =
-      (std::filesystem::temp_directory_path() / ("btreemapped-fault-" + std::to_string(std::random_device{}())))
-          .string();
-  const test::Server server{state};
-};
 
 void ends_equal_after(std::string_view mode) {
   const test::Server server = running_server();
@@ -215,9 +204,9 @@ TEST_CASE("a prepared transaction that outlives a crash is one commit when its t
 }
 
 TEST_CASE("a slot whose log the server has thrown away is replaced, with a new copy", "[G3][G7]") {
-  const OwnServer own;
-  own.server.start();
-  test::Database database({}, own.server.dsn());
+  const test::OwnServer own;
+  own.start();
+  test::Database database({}, own.dsn());
   make_accounts(database);
   database.exec("CREATE TABLE busy (id int)");
   database.exec("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'");
@@ -245,9 +234,9 @@ TEST_CASE("a slot whose log the server has thrown away is replaced, with a new c
 }
 
 TEST_CASE("a commit that waits for us as a synchronous standby does not wait for a timer", "[G7]") {
-  const OwnServer own;
-  own.server.start();
-  test::Database database({}, own.server.dsn());
+  const test::OwnServer own;
+  own.start();
+  test::Database database({}, own.dsn());
   make_accounts(database);
   database.exec("CREATE TABLE unpublished (id int)");
   struct NoStandbys {  // else the server waits for one when the database is dropped
@@ -336,9 +325,9 @@ TEST_CASE("a client that follows another server at the old address has that serv
   make_accounts(old_database);
   for (int i = 0; i < 3; ++i) old_database.exec("SELECT pg_switch_wal()");  // far ahead of the other
 
-  const OwnServer own;
-  own.server.start();
-  test::Database new_database({}, own.server.dsn(), old_database.name());
+  const test::OwnServer own;
+  own.start();
+  test::Database new_database({}, own.dsn(), old_database.name());
   make_accounts(new_database);
   new_database.exec("DELETE FROM accounts WHERE id > 10");
   REQUIRE(new_database.position() < old_database.position());

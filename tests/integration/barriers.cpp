@@ -94,7 +94,7 @@ class Scene {
 
   test::Database database{};
   test::EventLog log{};
-  test::Proxy proxy{database.dsn()};
+  test::Proxy proxy{database.reader_dsn()};
   std::optional<Replicator> replicator{};
   std::optional<btreemapped::Replica<Item, 1>> items{};
   std::optional<btreemapped::Replica<Item, 1>> others{};

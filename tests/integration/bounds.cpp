@@ -48,7 +48,7 @@ struct Document {
 /// Three tables of 200 rows, of which `lefts` and `rights` hold the same ones after each transaction.
 class Scene {
  public:
-  explicit Scene(std::size_t max_transaction_bytes) : proxy(database.dsn()) {
+  explicit Scene(std::size_t max_transaction_bytes) : proxy(database.reader_dsn()) {
     database.exec(
         "CREATE TABLE lefts (id int PRIMARY KEY, version int NOT NULL, body text NOT NULL);"
         "INSERT INTO lefts SELECT id, 0, 'short' FROM generate_series(1, 200) id;"

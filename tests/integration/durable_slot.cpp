@@ -130,7 +130,7 @@ class Scene {
   }
 
   test::Database database{};
-  test::Proxy proxy{database.dsn()};
+  test::Proxy proxy{database.reader_dsn()};
   const std::string slot = "durable_" + std::to_string(std::random_device{}());
   test::EventLog log{};
   std::optional<btreemapped::Replicator> replicator{};

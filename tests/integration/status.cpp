@@ -40,7 +40,7 @@ class Scene {
   explicit Scene(const std::string& definition =
                      "CREATE TABLE items (id int PRIMARY KEY, text text NOT NULL);"
                      "INSERT INTO items SELECT id, 'text' FROM generate_series(1, 1000) id; ANALYZE items;")
-      : proxy(database.dsn()) {
+      : proxy(database.reader_dsn()) {
     database.exec(definition + "CREATE PUBLICATION pub FOR TABLE items WITH (publish_via_partition_root)");
     options.emplace(database.options());
     options->connection = proxy.dsn();

@@ -62,6 +62,8 @@ class Auditor {
   [[nodiscard]] std::size_t audits() const noexcept { return audits_; }
   /// How many different commits they have fallen on.
   [[nodiscard]] std::size_t commits() const noexcept { return commits_; }
+  /// How often tables were not at one commit, so that only some of them could be read together.
+  [[nodiscard]] std::size_t stale_reads() const noexcept { return stale_reads_; }
 
  private:
   static void require(bool condition, const std::string& otherwise) {
@@ -88,6 +90,7 @@ class Auditor {
         check_sum(accounts, positions);
       });
     } catch (const btreemapped::StaleError&) {
+      ++stale_reads_;
       check_nested(replicas_.quotes.read(), replicas_.quotes);
     }
   }
@@ -114,6 +117,7 @@ class Auditor {
     try {
       btreemapped::read(replicas_.accounts, replicas_.positions, replicas_.quotes, check);
     } catch (const btreemapped::StaleError&) {
+      ++stale_reads_;
       check_two();
     }
   }
@@ -265,6 +269,7 @@ class Auditor {
   std::uint64_t last_audited_ = 0;
   std::size_t audits_ = 0;
   std::size_t commits_ = 0;
+  std::size_t stale_reads_ = 0;
 };
 
 }  // namespace model

@@ -101,7 +101,7 @@ class Segment {
   void write(Writer& writer) {
     take_part([&] {
       for (std::size_t begun = begun_.fetch_add(1); goes_on(begun); begun = begun_.fetch_add(1)) {
-        writer.run_transaction(rebuilding_.load());
+        writer.run_transaction(rebuilding_.load() ? model::Truncates::many : model::Truncates::some);
         if (begun % 8 == 0) writer.read_own_write(replicator_, replicas_);
         if (begun % 32 == 1 && disturbance_ == Disturbance::none) writer.check_acknowledged(replicas_);
       }

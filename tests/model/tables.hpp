@@ -53,7 +53,27 @@ inline constexpr const char* signature = "signature";
 
 /// The three kinds of replica identity. Columns stand in another order than fields, and some are no fields at all;
 /// notes, histories and books are stored outside of their rows, so that updates that leave them alone leave them out.
-inline constexpr const char* schema = R"sql(
+inline constexpr const char* quote_schema = R"sql(
+  CREATE TABLE quote (
+    venue text,
+    symbol text,
+    level numeric,
+    token bigint NOT NULL,
+    touched bigint NOT NULL DEFAULT 0,
+    price numeric NOT NULL,
+    book text,
+    PRIMARY KEY (venue, symbol, level) DEFERRABLE INITIALLY DEFERRED) PARTITION BY LIST (venue);
+  CREATE TABLE quote_oslo PARTITION OF quote FOR VALUES IN ('Oslo');
+  CREATE TABLE quote_rome PARTITION OF quote FOR VALUES IN ('Rome');
+  CREATE TABLE quote_bonn (LIKE quote INCLUDING ALL);
+  INSERT INTO quote_bonn (venue, symbol, level, token, price) SELECT 'Bonn', 'AAA', i, i, i FROM generate_series(1, 9) i;
+  ALTER TABLE quote ALTER book SET STORAGE EXTERNAL;
+  ALTER TABLE quote REPLICA IDENTITY FULL;
+  ALTER TABLE quote_oslo REPLICA IDENTITY FULL;
+  ALTER TABLE quote_rome REPLICA IDENTITY FULL;
+  ALTER TABLE quote_bonn REPLICA IDENTITY FULL;
+)sql";
+inline constexpr const char* schema_but_quote = R"sql(
   CREATE TABLE account (
     note text,
     balance bigint NOT NULL,
@@ -73,25 +93,6 @@ inline constexpr const char* schema = R"sql(
   CREATE UNIQUE INDEX position_key ON position (symbol, owner);
   ALTER TABLE position REPLICA IDENTITY USING INDEX position_key;
 
-  CREATE TABLE quote (
-    venue text,
-    symbol text,
-    level numeric,
-    token bigint NOT NULL,
-    touched bigint NOT NULL DEFAULT 0,
-    price numeric NOT NULL,
-    book text,
-    PRIMARY KEY (venue, symbol, level) DEFERRABLE INITIALLY DEFERRED) PARTITION BY LIST (venue);
-  CREATE TABLE quote_oslo PARTITION OF quote FOR VALUES IN ('Oslo');
-  CREATE TABLE quote_rome PARTITION OF quote FOR VALUES IN ('Rome');
-  CREATE TABLE quote_bonn (LIKE quote INCLUDING ALL);
-  INSERT INTO quote_bonn (venue, symbol, level, token, price) SELECT 'Bonn', 'AAA', i, i, i FROM generate_series(1, 9) i;
-  ALTER TABLE quote ALTER book SET STORAGE EXTERNAL;
-  ALTER TABLE quote REPLICA IDENTITY FULL;
-  ALTER TABLE quote_oslo REPLICA IDENTITY FULL;
-  ALTER TABLE quote_rome REPLICA IDENTITY FULL;
-  ALTER TABLE quote_bonn REPLICA IDENTITY FULL;
-
   CREATE TABLE journal (entry text);  -- which nobody follows
   CREATE PUBLICATION pub FOR TABLE account, position, quote WITH (publish_via_partition_root = true);
 
@@ -101,6 +102,8 @@ inline constexpr const char* schema = R"sql(
 
   INSERT INTO account (id, owner, balance) VALUES (0, 'Alice', 1000000);
 )sql";
+
+inline const std::string schema = std::string{quote_schema} + schema_but_quote;
 
 /// What the stream says of the old rows of two tables, besides the schema: each statement is a transaction of its own,
 /// as two locks could mean a deadlock with a session.

@@ -47,18 +47,22 @@ struct Tally {
   }
 };
 
+/// How many transactions truncate a table.
+enum class Truncates : std::uint8_t { none, some, many };
+
 /// Runs random transactions in a session: the same ones for the same seed, as far as other sessions let it.
 class Writer {
  public:
-  /// `number`: which of the sessions it is.
-  Writer(const std::string& dsn, std::uint64_t number, std::uint64_t seed) : session_(dsn, number, seed) {}
+  /// `number`: which of the sessions it is. `signatures`: what an earlier one of this number has come to.
+  Writer(const std::string& dsn, std::uint64_t number, std::uint64_t seed, std::uint64_t signatures = 0)
+      : session_(dsn, number, seed), signatures_(signatures) {}
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
   ~Writer() = default;
 
-  /// Tries random transactions until one commits, or rolls back on purpose. TRUNCATE is rare, unless asked for.
-  void run_transaction(bool truncates_are_frequent) {
-    truncates_are_frequent_ = truncates_are_frequent;
+  /// Tries random transactions until one commits, or rolls back on purpose.
+  void run_transaction(Truncates truncates) {
+    truncates_ = truncates;
     for (int attempt = 0; !try_transaction(); ++attempt)
       if (attempt == 1000) throw std::runtime_error("no transaction gets through");
   }
@@ -91,6 +95,7 @@ class Writer {
   }
 
   [[nodiscard]] const Tally& tally() const noexcept { return tally_; }
+  [[nodiscard]] std::uint64_t signatures() const noexcept { return signatures_; }
 
  private:
   /// What a session signs only ever grows, until somebody truncates the table.
@@ -132,8 +137,9 @@ class Writer {
   void begin() {
     session_.set_purse(0);
     // A snapshot that is older than the lock would not show all that TRUNCATE takes away.
-    may_truncate_ = !session_.one_in(5);
-    session_.exec(may_truncate_ ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ");
+    const bool sees_all = !session_.one_in(5);
+    may_truncate_ = sees_all && truncates_ != Truncates::none;
+    session_.exec(sees_all ? "BEGIN" : "BEGIN ISOLATION LEVEL REPEATABLE READ");
     if (session_.one_in(4)) session_.exec("SET LOCAL synchronous_commit = off");
   }
 
@@ -206,7 +212,7 @@ class Writer {
         {1, [](Writer& w) { w.shift_columns(); }},
         {2, [](Writer& w) { w.truncate(); }},
     };
-    if (truncates_are_frequent_ && session_.one_in(12)) return truncate();
+    if (truncates_ == Truncates::many && session_.one_in(12)) return truncate();
     std::uint64_t total = 0;
     for (const Kind& kind : kinds) total += kind.weight;
     std::uint64_t drawn = session_.below(total);
@@ -262,8 +268,8 @@ class Writer {
   Positions positions_{session_};
   Quotes quotes_{session_};
   bool may_truncate_ = false;
-  bool truncates_are_frequent_ = false;
-  std::uint64_t signatures_ = 0;
+  Truncates truncates_ = Truncates::some;
+  std::uint64_t signatures_;
   Tally tally_{};
 };
 

@@ -4,6 +4,8 @@
 #                       makes the cluster if there is none (--fresh: in any case), starts it, prints its DSN
 #   postgres.sh stop    [STATE] [--mode fast|immediate|smart]   stops it and keeps its data; start continues it
 #   postgres.sh restart [STATE] [--mode ...]         stop and start: same data, same port
+#   postgres.sh signal  [STATE] NAME [PID]           sends a signal to one of its processes; to KILL its postmaster returns
+#                       when all the others have ended as well
 #   postgres.sh dsn     [STATE] [--socket]           prints its DSN (a superuser, no password)
 #   postgres.sh remove  [STATE]                      stops it and deletes all of it
 # STATE is the folder that remembers the cluster, so that several can coexist: $BTREEMAPPED_PG_STATE, else
@@ -25,6 +27,8 @@ mode=fast
 socket=false
 fresh=false
 settings=()
+signal=
+pid=
 while [ $# -gt 0 ]; do
   case $1 in
     --mode) mode=${2:?} && shift ;;
@@ -32,6 +36,8 @@ while [ $# -gt 0 ]; do
     --fresh) fresh=true ;;
     -c) settings+=("${2:?}") && shift ;;
     -*) fail "unknown option $1" ;;
+    [A-Z]*[A-Z]) signal=$1 ;;
+    [1-9]*[0-9]) pid=$1 ;;
     *) state=$1 ;;
   esac
   shift
@@ -200,6 +206,32 @@ stop() {
     --silent >/dev/null || fail "the server did not stop (log: $folder/log)"
 }
 
+# Its processes, by their working directory, which is the data folder.
+processes() {
+  local process
+  for process in /proc/[1-9]*; do
+    [ "$(stat -L -c %d:%i "$process/cwd" 2>/dev/null)" != "$(stat -c %d:%i "$jail$folder/data")" ] || echo "${process#/proc/}"
+  done
+}
+
+send_signal() {
+  local each
+  [ -n "$signal" ] || fail "which signal?"
+  if [ -n "$pid" ]; then
+    as_server kill -s "$signal" "$pid"
+    return
+  fi
+  running || return 0
+  as_server kill -s "$signal" "$(as_server head -n 1 "$folder/data/postmaster.pid")"
+  [ "$signal" = KILL ] || return 0
+  for _ in $(seq 100); do # they notice by themselves, unless they are stopped
+    [ -n "$(processes)" ] || break
+    sleep 0.05
+  done
+  for each in $(processes); do as_server kill -s KILL "$each" || true; done
+  as_server rm -f "$folder/data/postmaster.pid" # where nobody buries the dead its number seems to be in use
+}
+
 remove() {
   stop
   if [ -n "$folder" ]; then
@@ -225,6 +257,7 @@ case $command in
     stop
     start
     ;;
+  signal) send_signal ;;
   dsn) print_dsn ;;
   remove)
     mode=immediate

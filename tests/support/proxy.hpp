@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -78,9 +79,21 @@ class Listener {
 };
 
 /// Relays connections to the server, and lets a test stop the flow where it wants: before a certain statement, of all
-/// connections without a word, or by closing them. It counts statements, and damages what is said.
+/// connections without a word, or by closing them; for ever, or for some connections only. It slows them down, counts
+/// statements, and damages what is said.
 class Proxy {
  public:
+  /// What a connection is for, as far as it has said.
+  enum class Kind { any, stream, copy, control };
+  enum class Way { both, to_client, to_server };
+
+  /// How connections flow.
+  struct Flow {
+    std::chrono::milliseconds delay_to_client{0};
+    std::chrono::milliseconds delay_to_server{0};
+    std::size_t bytes_per_second = 0;  ///< each way; 0: as fast as it goes
+  };
+
   explicit Proxy(const std::string& dsn)
       : server_(parse_conninfo(dsn)), dsn_(listener_.instead_of(dsn)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     thread_ = std::thread([this] { run(); });
@@ -110,9 +123,11 @@ class Proxy {
 
   /// Throws: when no such statement comes in time, or its answer is too short.
   void wait_until_held() {
+    if (!is_held_within(patience)) throw std::runtime_error("nobody sent " + hold_text_);
+  }
+  [[nodiscard]] bool is_held_within(std::chrono::milliseconds time) {
     std::unique_lock lock(mutex_);
-    if (!held_.wait_for(lock, patience, [&] { return holding_; }))
-      throw std::runtime_error("nobody sent " + hold_text_);
+    return held_.wait_for(lock, time, [&] { return holding_; });
   }
 
   /// From now on counts the statements with this text, for sent().
@@ -160,16 +175,55 @@ class Proxy {
     change([&] { cut_ = false; });
   }
 
+  /// Closes the connections of a kind, once.
+  void drop(Kind kind) {
+    change([&] { orders_.push_back({kind, Way::both, true, false}); });
+  }
+
+  /// Nothing passes any more on the connections of a kind that there are, in a direction, not even their end: for ever,
+  /// unless they are dropped. New ones pass.
+  void half_open(Kind kind, Way way = Way::both) {
+    change([&] { orders_.push_back({kind, way, false, false}); });
+  }
+  /// Closes those, as a server does at last.
+  void drop_half_open() {
+    change([&] { orders_.push_back({Kind::any, Way::both, true, true}); });
+  }
+
+  /// How all connections of a kind flow from now on, new ones, too. What is asked of a kind counts before what is asked
+  /// of any.
+  void slow_down(Kind kind, const Flow& flow) {
+    change([&] { flows_[kind] = flow; });
+  }
+  void speed_up() {
+    change([&] { flows_.clear(); });
+  }
+
  private:
+  using Clock = std::chrono::steady_clock;
+
   struct Link {
     Descriptor client;
     Descriptor server;
     std::string to_client{};
     std::string to_server{};
+    Clock::time_point to_client_at{};  // not sooner
+    Clock::time_point to_server_at{};
+    Flow flow{};
+    Kind kind = Kind::any;  // nothing said yet
+    bool dead_to_client = false;
+    bool dead_to_server = false;
     std::size_t until_held = 0;  // bytes of the answer
     bool held = false;
     bool ending = false;  // one side has ended
     bool closed = false;
+  };
+
+  struct Order {
+    Kind kind = Kind::any;
+    Way way = Way::both;
+    bool drops = false;
+    bool only_dead = false;
   };
 
   template <class Function>
@@ -195,21 +249,28 @@ class Proxy {
     std::list<Link> links;
     while (true) {
       std::vector<pollfd> fds{{wake_.get(), POLLIN, 0}, {listener_.socket(), POLLIN, 0}};
+      Clock::time_point next = Clock::time_point::max();
       {
         const std::lock_guard lock(mutex_);
         if (ending_) return;
         if (cut_) links.clear();
+        for (const Order& order : std::exchange(orders_, {})) obey(links, order);
+        const Clock::time_point now = Clock::now();
         for (Link& link : links) {
           link.held = link.held && holding_;
+          link.flow = flow_of(link.kind);
           const bool flows = !frozen_ && !link.held && !link.ending;
-          fds.push_back(
-              {link.client.get(), events(flows && link.to_server.empty(), !frozen_ && !link.to_client.empty()), 0});
-          fds.push_back({link.server.get(),
-                         events(flows && link.to_client.empty(), !frozen_ && !link.held && !link.to_server.empty()),
-                         0});
+          const bool answers = !frozen_ && !link.dead_to_client && !link.to_client.empty();
+          const bool asks = !frozen_ && !link.dead_to_server && !link.held && !link.to_server.empty();
+          if (answers && link.to_client_at > now) next = std::min(next, link.to_client_at);
+          if (asks && link.to_server_at > now) next = std::min(next, link.to_server_at);
+          fds.push_back(wanted(link.client, link.dead_to_server, flows && link.to_server.empty(),
+                               answers && link.to_client_at <= now));
+          fds.push_back(wanted(link.server, link.dead_to_client || link.ending, flows && link.to_client.empty(),
+                               asks && link.to_server_at <= now));
         }
       }
-      ::poll(fds.data(), fds.size(), -1);
+      ::poll(fds.data(), fds.size(), timeout_until(next));
       if (fds[0].revents != 0) {
         std::uint64_t count = 0;
         static_cast<void>(::read(wake_.get(), &count, sizeof count));
@@ -225,27 +286,69 @@ class Proxy {
     }
   }
 
-  static short events(bool input, bool output) {
-    return static_cast<short>(POLLRDHUP | (input ? POLLIN : 0) | (output ? POLLOUT : 0));
+  /// `deaf`: nothing is taken from there, not even its end.
+  static pollfd wanted(const Descriptor& socket, bool deaf, bool input, bool output) {
+    const int events = (deaf ? 0 : POLLRDHUP | (input ? POLLIN : 0)) | (output ? POLLOUT : 0);
+    return {events == 0 ? -1 : socket.get(), static_cast<short>(events), 0};
+  }
+
+  static int timeout_until(Clock::time_point time) {
+    if (time == Clock::time_point::max()) return -1;
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(time - Clock::now()).count();
+    return static_cast<int>(std::max<std::chrono::milliseconds::rep>(left, 0));
+  }
+
+  [[nodiscard]] Flow flow_of(Kind kind) const {
+    const auto own = flows_.find(kind);
+    const auto place = own != flows_.end() ? own : flows_.find(Kind::any);
+    return place == flows_.end() ? Flow{} : place->second;
+  }
+
+  static void obey(std::list<Link>& links, const Order& order) {
+    const auto meant = [&](const Link& link) { return order.kind == Kind::any || order.kind == link.kind; };
+    if (order.drops) {
+      links.remove_if([&](const Link& link) {
+        return meant(link) && (!order.only_dead || link.dead_to_client || link.dead_to_server);
+      });
+      return;
+    }
+    for (Link& link : links) {
+      if (!meant(link)) continue;
+      link.dead_to_client = link.dead_to_client || order.way != Way::to_server;
+      link.dead_to_server = link.dead_to_server || order.way != Way::to_client;
+    }
+  }
+
+  /// The first words of a connection, and of the session that copies, tell what it is for.
+  static void recognise(Link& link) {
+    if (link.kind == Kind::any) {
+      const bool replicates = link.to_server.find("replication") != std::string::npos;
+      link.kind = replicates ? Kind::stream : Kind::control;
+    }
+    if (link.kind == Kind::control && link.to_server.find("SET TRANSACTION SNAPSHOT") != std::string::npos)
+      link.kind = Kind::copy;
   }
 
   void serve(Link& link, short client, short server) {
     if ((client & POLLIN) != 0) {
       pass(link, link.client.get(), link.to_server);
+      link.to_server_at = Clock::now() + link.flow.delay_to_server;
+      recognise(link);
       count_text(link);
       look_for_text(link);
-    } else if ((client & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+    } else if ((client & (POLLRDHUP | POLLHUP | POLLERR)) != 0 && !link.dead_to_server) {
       link.closed = true;  // nobody is there any more
     }
     if ((server & POLLIN) != 0) {
       pass(link, link.server.get(), link.to_client);
+      link.to_client_at = Clock::now() + link.flow.delay_to_client;
       do_damage(link);
       count_answer(link);
-    } else if ((server & (POLLRDHUP | POLLHUP | POLLERR)) != 0) {
+    } else if ((server & (POLLRDHUP | POLLHUP | POLLERR)) != 0 && !link.dead_to_client) {
       link.ending = true;
     }
-    if ((client & POLLOUT) != 0) flush(link, link.client.get(), link.to_client);
-    if ((server & POLLOUT) != 0) flush(link, link.server.get(), link.to_server);
+    if ((client & POLLOUT) != 0) flush(link, link.client.get(), link.to_client, link.to_client_at);
+    if ((server & POLLOUT) != 0) flush(link, link.server.get(), link.to_server, link.to_server_at);
     if (link.ending && link.to_client.empty()) link.closed = true;
   }
 
@@ -256,10 +359,18 @@ class Proxy {
     else if (size == 0 || (errno != EAGAIN && errno != EINTR)) link.ending = true;
   }
 
-  static void flush(Link& link, int to, std::string& bytes) {
-    const ssize_t size = ::send(to, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (size >= 0) bytes.erase(0, static_cast<std::size_t>(size));
-    else if (errno != EAGAIN && errno != EINTR) link.closed = true;
+  static void flush(Link& link, int to, std::string& bytes, Clock::time_point& again_at) {
+    const std::size_t rate = link.flow.bytes_per_second;
+    const std::size_t portion = rate == 0 ? bytes.size() : std::min(bytes.size(), rate / 20 + 1);
+    const ssize_t size = ::send(to, bytes.data(), portion, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (size >= 0) {
+      bytes.erase(0, static_cast<std::size_t>(size));
+      if (rate != 0) again_at = Clock::now() + std::chrono::microseconds{size * 1'000'000 / static_cast<ssize_t>(rate)};
+    } else if (errno != EAGAIN && errno != EINTR) {
+      // Of a connection that is open on one side only the other side does not learn it.
+      if (link.dead_to_client || link.dead_to_server) bytes.clear();
+      else link.closed = true;
+    }
   }
 
   void look_for_text(Link& link) {
@@ -353,6 +464,8 @@ class Proxy {
   int count_ = 0;
   std::string damaged_text_{};
   std::string damaged_into_{};
+  std::vector<Order> orders_{};
+  std::map<Kind, Flow> flows_{};
   bool frozen_ = false;
   bool cut_ = false;
   bool ending_ = false;

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -40,14 +42,35 @@ class Server {
   void stop(std::string_view mode = "fast") const { run("stop", mode); }
   void restart(std::string_view mode = "fast") const { run("restart", mode); }
 
+  /// Sends a signal, "STOP" say, to one of its processes; without a pid to the postmaster.
+  void signal(const std::string& name, const std::string& pid = {}) const { run("signal", {}, " " + name + " " + pid); }
+
  private:
-  void run(const std::string& command, std::string_view mode = {}) const {
-    std::string line = "'" BTREEMAPPED_POSTGRES_SH "' " + command + " '" + state_ + "' >&2";
+  void run(const std::string& command, std::string_view mode = {}, const std::string& more = {}) const {
+    std::string line = "'" BTREEMAPPED_POSTGRES_SH "' " + command + " '" + state_ + "'" + more + " >&2";
     if (!mode.empty()) line += " --mode " + std::string{mode};
     if (std::system(line.c_str()) != 0) throw std::runtime_error("this failed: " + line);
   }
 
   std::string state_;
+};
+
+/// A server of a test's own beside the suite's, removed at the end.
+class OwnServer : public Server {
+ public:
+  OwnServer() : OwnServer(new_state()) {}
+  OwnServer(const OwnServer&) = delete;
+  OwnServer& operator=(const OwnServer&) = delete;
+  ~OwnServer() { static_cast<void>(std::system(("'" BTREEMAPPED_POSTGRES_SH "' remove '" + folder_ + "'").c_str())); }
+
+ private:
+  explicit OwnServer(const std::string& folder) : Server(folder), folder_(folder) {}
+  static std::string new_state() {
+    return (std::filesystem::temp_directory_path() / ("btreemapped-own-" + std::to_string(std::random_device{}())))
+        .string();
+  }
+
+  const std::string folder_;
 };
 
 /// The connection string of the suite's server.

@@ -66,6 +66,26 @@ class Interrupt {
     if (interrupted()) throw StoppedError("stopped");
   }
 
+  /// While it lives, somebody waits for an answer out of our sight, where no deadline can be kept.
+  class Asking {
+   public:
+    explicit Asking(Interrupt& interrupt) noexcept : interrupt_(interrupt) {
+      interrupt_.asking_since_.store(std::chrono::steady_clock::now().time_since_epoch().count());
+    }
+    Asking(const Asking&) = delete;
+    Asking& operator=(const Asking&) = delete;
+    ~Asking() { interrupt_.asking_since_.store(0); }
+
+   private:
+    Interrupt& interrupt_;
+  };
+
+  /// Since when, so that whoever can do without the answer may interrupt(); `now` where nobody waits.
+  [[nodiscard]] Deadline asking_since(Deadline now) const noexcept {
+    const auto since = asking_since_.load();
+    return since == 0 ? now : Deadline{Deadline::duration{since}};
+  }
+
   /// Registers a socket on which a thread blocks out of our sight, to be shut down by interrupt().
   class Socket {
    public:
@@ -101,6 +121,7 @@ class Interrupt {
 
  private:
   std::atomic<bool> interrupted_{false};
+  std::atomic<Deadline::rep> asking_since_{0};
   int fd_;
   ::pid_t owner_;
   std::mutex mutex_;

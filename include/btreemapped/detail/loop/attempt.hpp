@@ -89,6 +89,9 @@ class Attempt {
     const std::lock_guard lock(rows_mutex_);
   }
 
+  /// Since when a question to the catalog is unanswered; `now` where there is none. From any thread.
+  [[nodiscard]] Deadline asking_since(Deadline now) const noexcept { return interrupt_->asking_since(now); }
+
   struct Greeting {
     std::chrono::milliseconds sender_timeout{};
     std::uint64_t wal_block_size = 0;

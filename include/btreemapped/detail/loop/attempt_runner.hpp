@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <future>
@@ -11,6 +12,8 @@
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/mailbox.hpp>
 #include <btreemapped/detail/loop/worker.hpp>
+#include <btreemapped/error.hpp>
+#include <btreemapped/options.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -21,13 +24,16 @@ class AttemptRunner {
  public:
   using OnFailure = std::function<void(const std::exception_ptr&)>;
 
+  using Time = std::chrono::steady_clock::time_point;
+
   /// What a step or its continuation throws goes to `on_failure`, on the driver.
-  AttemptRunner(std::shared_ptr<Mailbox> mailbox, OnFailure on_failure)
-      : mailbox_(std::move(mailbox)), on_failure_(std::move(on_failure)) {}
+  AttemptRunner(const Options& options, std::shared_ptr<Mailbox> mailbox, OnFailure on_failure)
+      : answer_timeout_(options.answer_timeout), mailbox_(std::move(mailbox)), on_failure_(std::move(on_failure)) {}
 
   void begin(std::shared_ptr<Attempt> attempt, const std::function<void()>& on_thread_start) {
     end();
     attempt_ = std::move(attempt);
+    look_at_ = Time{};
     link_.emplace("btm-link", on_thread_start);
     control_.emplace("btm-control", on_thread_start);
   }
@@ -48,6 +54,19 @@ class AttemptRunner {
   template <class Work, class Then>
   void on_link(Work work, Then then) {
     post(*link_, std::move(work), std::move(then));
+  }
+
+  /// When look() has something to do.
+  [[nodiscard]] Time due() const noexcept { return attempt_ == nullptr ? Time::max() : look_at_; }
+
+  /// A question to the catalog that is not answered is a failure: a process of the server may be stuck, or something
+  /// between, of which TCP knows nothing.
+  void look(Time now) {
+    if (now < due()) return;
+    look_at_ = now + answer_timeout_ / 4;
+    if (now - attempt_->asking_since(now) < answer_timeout_) return;
+    on_failure_(std::make_exception_ptr(ConnectionError(
+        "the server has not answered a question about its catalog within answer_timeout", {.retryable = true})));
   }
 
   /// Questions to the catalog, meanwhile.
@@ -90,9 +109,11 @@ class AttemptRunner {
     });
   }
 
+  const std::chrono::milliseconds answer_timeout_;
   const std::shared_ptr<Mailbox> mailbox_;
   const OnFailure on_failure_;
   std::shared_ptr<Attempt> attempt_{};
+  Time look_at_{};
   std::optional<Worker> link_{};
   std::optional<Worker> control_{};
 };

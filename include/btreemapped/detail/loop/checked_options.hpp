@@ -22,11 +22,10 @@ struct DurationOption {
   const char* name;
   std::chrono::milliseconds Options::* value;
 };
-inline constexpr DurationOption duration_options[] = {{"slot_timeout", &Options::slot_timeout},
-                                                      {"lock_timeout", &Options::lock_timeout},
-                                                      {"shortest_backoff", &Options::shortest_backoff},
-                                                      {"longest_backoff", &Options::longest_backoff},
-                                                      {"catalog_watch_interval", &Options::catalog_watch_interval}};
+inline constexpr DurationOption duration_options[] = {
+    {"slot_timeout", &Options::slot_timeout},       {"answer_timeout", &Options::answer_timeout},
+    {"lock_timeout", &Options::lock_timeout},       {"shortest_backoff", &Options::shortest_backoff},
+    {"longest_backoff", &Options::longest_backoff}, {"catalog_watch_interval", &Options::catalog_watch_interval}};
 
 /// The configured name, else one that nobody else has.
 [[nodiscard]] inline std::string new_slot_name(const Options& options, std::string_view suffix = {}) {

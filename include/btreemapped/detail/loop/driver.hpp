@@ -82,7 +82,7 @@ class Driver {
         on_synced_(std::move(on_synced)),
         health_(store_, notifier_, board_),
         fsm_({options_.shortest_backoff, options_.longest_backoff, std::random_device{}()}),
-        runner_(around.mailbox, [](const std::exception_ptr& reason) { std::rethrow_exception(reason); }),
+        runner_(options_, around.mailbox, [](const std::exception_ptr& reason) { std::rethrow_exception(reason); }),
         slot_(options_),
         policy_(options_),
         slot_wait_(options_, notifier_, runner_),
@@ -344,9 +344,10 @@ class Driver {
   }
 
   void wait(Time until) {
+    runner_.look(Clock::now());
     slot_wait_.look(Clock::now());
     pollfd fds[1] = {{mailbox_.fd(), POLLIN, 0}};
-    ::poll(fds, 1, poll_timeout(std::min(until, slot_wait_.due())));
+    ::poll(fds, 1, poll_timeout(std::min({until, slot_wait_.due(), runner_.due()})));
   }
 
   // Failures.

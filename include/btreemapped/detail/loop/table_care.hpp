@@ -70,7 +70,8 @@ class TableCare {
 
   /// When there is something to do although the stream is silent.
   [[nodiscard]] Time due() const noexcept {
-    return std::min(watching_ ? Time::max() : watch_at_, resync_.active() ? resync_.due() : health_.due());
+    return std::min(
+        {watching_ ? Time::max() : watch_at_, runner_.due(), resync_.active() ? resync_.due() : health_.due()});
   }
 
   /// What is being published; null while there is nothing.
@@ -101,6 +102,7 @@ class TableCare {
 
   /// What must wait neither for the stream nor for readers.
   void look_aside(Time now) {
+    runner_.look(now);
     // A server that shuts down ends idle sessions at once, but a walsender only when all is sent and acknowledged:
     // waiting for that would hold it up, and with a temporary slot it would be for nothing. The watch finds out what
     // the word on the control session is, and fails if there is no server any more. With a durable slot nothing is

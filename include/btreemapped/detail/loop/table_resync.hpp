@@ -54,7 +54,7 @@ class TableResync {
         notifier_(std::move(notifier)),
         health_(health),
         stream_(stream),
-        runner_(mailbox, [this](const std::exception_ptr& reason) { fail(reason); }),
+        runner_(options_, mailbox, [this](const std::exception_ptr& reason) { fail(reason); }),
         slot_wait_(options, notifier_, runner_) {}
 
   [[nodiscard]] bool active() const noexcept { return phase_ != Phase::idle; }
@@ -85,7 +85,7 @@ class TableResync {
 
   /// When work() has something to do although the stream is silent.
   [[nodiscard]] Time due() const noexcept {
-    return phase_ >= Phase::replaying && !log_->empty() ? Time::min() : slot_wait_.due();
+    return phase_ >= Phase::replaying && !log_->empty() ? Time::min() : std::min(slot_wait_.due(), runner_.due());
   }
 
   /// Does a slice of what is to be done, until `until`. `at_boundary`: no transaction is half received, and all before
@@ -93,6 +93,8 @@ class TableResync {
   /// Throws: SchemaError when only a copy of all tables will do.
   void work(Time now, Time until, bool at_boundary, Lsn applied) {
     applied_ = applied;
+    runner_.look(now);
+    if (phase_ == Phase::idle) return;
     slot_wait_.look(now);
     if (log_ != nullptr && log_->overflowed())
       throw RebuildNeeded("the changes of a table that is being copied exceed max_log_bytes; copying all tables afresh",

@@ -78,9 +78,10 @@ class Connection {
     if (connection != nullptr && ::getpid() == owner_) PQfinish(connection);
   }
 
-  /// Runs one or several statements and returns the rows of the last.
+  /// Runs one or several statements, none of which takes long, and returns the rows of the last.
   /// Throws: ConnectionError, StoppedError, SchemaError (the server refuses the statement).
   sql::Rows exec(const std::string& sql, std::string_view doing = "a query failed", Deadline deadline = no_deadline) {
+    deadline = std::min(deadline, std::chrono::steady_clock::now() + answer_patience);
     send_query(sql, doing, deadline);
     return collect<SchemaError>(doing, deadline);
   }
@@ -209,6 +210,7 @@ class Connection {
   }
 
  private:
+  static constexpr std::chrono::seconds answer_patience{60};
   static constexpr std::string_view connecting = "cannot connect";
 
   Connection(const std::string& conninfo, std::shared_ptr<Interrupt> interrupt)

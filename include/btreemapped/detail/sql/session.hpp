@@ -120,6 +120,7 @@ class Session {
   auto guarded(std::string_view doing, Function&& f) -> decltype(f()) {
     try {
       interrupt_->check();
+      const Interrupt::Asking asking(*interrupt_);
       return f();
     } catch (const pqxx::insufficient_privilege& error) {
       interrupt_->check();
