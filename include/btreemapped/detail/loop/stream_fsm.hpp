@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 #include <string_view>
 #include <utility>
 #include <variant>
 
 #include <btreemapped/detail/loop/backoff.hpp>
+#include <btreemapped/detail/loop/liveness.hpp>
 #include <btreemapped/detail/wire/frame.hpp>
 #include <btreemapped/detail/wire/message.hpp>
 #include <btreemapped/error.hpp>
@@ -103,7 +103,7 @@ class StreamFsm {
   [[nodiscard]] bool awaits_landmark() const noexcept { return awaits_landmark_; }
   /// When the next attempt begins; meaningful while backing off.
   [[nodiscard]] Time retry_at() const noexcept { return retry_at_; }
-  [[nodiscard]] Time last_frame_at() const noexcept { return last_frame_at_; }
+  [[nodiscard]] Time last_frame_at() const noexcept { return liveness_.last_heard(); }
 
   /// What the last frame says of the server: how far its log goes at least, and the time there.
   struct Heard {
@@ -139,12 +139,7 @@ class StreamFsm {
   /// Units: wal_sender_timeout as the server has it; zero means it never ends a silent connection.
   void connected(Duration wal_sender_timeout) {
     if (phase_ != Phase::connecting) return;
-    feedback_interval_ = longest_feedback_interval;
-    silence_limit_ = silence_limit_without_timeout;
-    if (wal_sender_timeout > Duration::zero()) {
-      feedback_interval_ = std::min(feedback_interval_, wal_sender_timeout / 3);
-      silence_limit_ = 2 * wal_sender_timeout;
-    }
+    liveness_.configure(wal_sender_timeout);
     enter(resumes_ ? Phase::resuming : Phase::checking);
   }
 
@@ -174,12 +169,8 @@ class StreamFsm {
     received_ = applied_ = acknowledged_ = consistent_point_;
     if (resumes_) acknowledged_ = Lsn{};  // the server may have forgotten in a crash what it was told before
     half_received_ = staging_ = false;
-    commit_pending_ = advance_pending_ = reply_owed_ = drained_ = false;
-    started_at_ = last_frame_at_ = now;
-    feedback_at_ = now;
-    feedback_due_ = now + feedback_interval_;
-    heard_since_feedback_ = true;
-    asked_at_.reset();
+    commit_pending_ = advance_pending_ = false;
+    liveness_.begin(now);
     enter(Phase::streaming);
   }
 
@@ -188,13 +179,10 @@ class StreamFsm {
     if (phase_ != Phase::streaming) return Errc::ok;
     wire::Frame parsed;
     if (const Errc error = wire::parse_frame(bytes, parsed); error != Errc::ok) return error;
-    last_frame_at_ = now;
-    heard_since_feedback_ = true;
-    asked_at_.reset();
-    drained_ = false;
+    liveness_.heard(now);
     if (const auto* const keepalive = std::get_if<wire::Keepalive>(&parsed)) {
       heard_ = {keepalive->wal_end, keepalive->clock};
-      reply_owed_ = reply_owed_ || keepalive->reply_requested;
+      if (keepalive->reply_requested) liveness_.reply_requested();
       if (awaits_landmark_ && keepalive->wal_end > consistent_point_) return Errc::invalid_message;
       // Inside a transaction the position says nothing yet of that transaction; outside, all before it is applied.
       if (!half_received_ && keepalive->wal_end > received_) {
@@ -211,10 +199,7 @@ class StreamFsm {
   }
 
   /// Nothing more can be read without waiting: the moment to acknowledge what has been applied.
-  void drained(Time now) noexcept {
-    drained_ = true;
-    drained_at_ = now;
-  }
+  void drained(Time now) noexcept { liveness_.drained(now); }
 
   void staged() noexcept { staging_ = false; }
 
@@ -227,7 +212,7 @@ class StreamFsm {
       commit_pending_ = false;
       applied_ = std::max(applied_, commit_.end_lsn);
       landmark_ = {commit_.commit_lsn, commit_.end_lsn, commit_.commit_time, xid_};
-      if (asked_at_) asked_at_ = now;  // while publishing we did not read: that silence was ours
+      liveness_.excuse(now);
     }
   }
 
@@ -239,11 +224,7 @@ class StreamFsm {
   void feedback_sent(Time now, const Action& feedback) {
     if (phase_ != Phase::streaming) return;
     acknowledged_ = std::max(acknowledged_, feedback.position);
-    reply_owed_ = false;
-    if (feedback.ask_reply && !asked_at_) asked_at_ = now;
-    heard_since_feedback_ = false;
-    feedback_at_ = now;
-    feedback_due_ = now + feedback_interval_;
+    liveness_.feedback_sent(now, feedback.ask_reply);
   }
 
   /// The attempt or the connection has failed. With `resumes` the next attempt is to go on where the stream was.
@@ -255,8 +236,7 @@ class StreamFsm {
     }
     if (phase_ == Phase::backing_off) return;
     if (phase_ == Phase::copying || phase_ == Phase::publishing_copy) backoff_.end_copy(now);
-    // One that only was silent until it was given up was not healthy.
-    if (phase_ == Phase::streaming) backoff_.healthy_for(last_frame_at_ - started_at_);
+    if (phase_ == Phase::streaming) backoff_.healthy_for(liveness_.lived());
     resumes_ = resumes;
     retry_at_ = backoff_.next_attempt(now, !resumes_);
     enter(Phase::backing_off);
@@ -278,9 +258,6 @@ class StreamFsm {
     finished,
   };
 
-  static constexpr Duration longest_feedback_interval = std::chrono::seconds{10};
-  static constexpr Duration silence_limit_without_timeout = std::chrono::seconds{30};
-  static constexpr Duration longest_unacknowledged = std::chrono::milliseconds{10};
   static constexpr Duration longest_publish = std::chrono::milliseconds{100};
 
   void enter(Phase phase) noexcept {
@@ -295,23 +272,18 @@ class StreamFsm {
   Action once(Step step) noexcept { return std::exchange(asked_once_, true) ? Action{Step::wait} : Action{step}; }
 
   [[nodiscard]] Action next_streaming(Time now) const {
-    // Counted up to the last look, not up to now: after a pause of ours the answer may be there, unread.
-    if (asked_at_ && !staging_ && !commit_pending_ && drained_ && drained_at_ - *asked_at_ > silence_limit_)
-      return {Step::give_up};
-    // An advanced position goes out when there is nothing more to read, and under load in short intervals: a
-    // synchronous writer may be waiting for it.
+    if (!staging_ && !commit_pending_ && liveness_.given_up()) return {Step::give_up};
     const Lsn safe = awaits_landmark_ ? Lsn{} : applied_;  // it would vouch for what is not known yet
-    const bool unacknowledged = safe > acknowledged_ && (drained_ || now - feedback_at_ >= longest_unacknowledged);
-    if (reply_owed_ || now >= feedback_due_ || unacknowledged)
-      return {Step::send_feedback, now, safe, !heard_since_feedback_};
+    const bool unacknowledged = safe > acknowledged_;
+    if (liveness_.owes_feedback(now) || (unacknowledged && liveness_.may_acknowledge(now)))
+      return {Step::send_feedback, now, safe, liveness_.must_ask()};
     if (staging_) return {Step::stage};
     if (commit_pending_) {
-      const bool more_to_say = applied_ > acknowledged_;
-      return {Step::publish,
-              more_to_say ? std::min(feedback_due_, feedback_at_ + longest_unacknowledged) : feedback_due_};
+      const Time due = liveness_.feedback_due();
+      return {Step::publish, unacknowledged ? std::min(due, liveness_.acknowledge_at()) : due};
     }
     if (advance_pending_) return {Step::advance, now, received_};
-    return {Step::receive, asked_at_ ? std::min(feedback_due_, *asked_at_ + silence_limit_) : feedback_due_};
+    return {Step::receive, liveness_.due()};
   }
 
   // The order that the protocol promises: Begin, changes, Commit, never nested, in the order of the commits.
@@ -370,18 +342,8 @@ class StreamFsm {
   Time retry_at_{};
   bool resumes_ = false;  // this attempt, or else the next one
 
-  Duration feedback_interval_ = longest_feedback_interval;
-  Duration silence_limit_ = silence_limit_without_timeout;
-  Time started_at_{};
-  Time last_frame_at_{};
+  Liveness liveness_{};
   Heard heard_{};
-  Time feedback_at_{};
-  Time feedback_due_{};
-  std::optional<Time> asked_at_{};  // since when has a request for a reply been unanswered?
-  bool heard_since_feedback_ = true;
-  bool reply_owed_ = false;
-  bool drained_ = false;
-  Time drained_at_{};
 
   wire::Message message_{};
   std::string_view payload_{};
