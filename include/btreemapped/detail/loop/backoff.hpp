@@ -11,8 +11,8 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// How long to wait before the next attempt: longer after each failure, and long enough that to copy takes the server no
-/// more than half of its time, whatever comes of the copies.
+/// How long to wait before the next attempt: longer after each failure, and long enough that to copy takes the server
+/// no more than half of its time, whatever comes of the copies.
 class Backoff {
  public:
   using Clock = std::chrono::steady_clock;
