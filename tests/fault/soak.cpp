@@ -115,7 +115,8 @@ void wait_until_tidy(Scene& scene, const test::Resources* baseline) {
 
 void wait_for_all_written(Scene& scene) {
   const auto target = btreemapped::Lsn::parse(scene.value("SELECT pg_current_wal_insert_lsn()"));
-  require(scene.replicator().wait_for(target.value(), test::patience), to_string(*target) + " is not reached");
+  const btreemapped::Reached reached = scene.replicator().wait_for(target.value(), test::patience);
+  require(reached.reached, to_string(*target) + " is not reached: " + reached.why);
 }
 
 void print(const std::map<std::string, std::size_t>& counts) {

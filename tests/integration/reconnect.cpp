@@ -407,7 +407,7 @@ TEST_CASE("wait_for() over a lost connection waits for the new copy", "[G3][G5]"
   CHECK_FALSE(replicator.wait_for(written, std::chrono::milliseconds{20}));
   CHECK(accounts.get(9)->amount == 9);
   std::atomic<bool> reached{false};
-  test::run_together({[&] { reached = replicator.wait_for(written, test::patience); }, [&] { proxy.mend(); }});
+  test::run_together({[&] { reached = replicator.wait_for(written, test::patience).reached; }, [&] { proxy.mend(); }});
   CHECK(reached);
   CHECK(accounts.get(9)->amount == -9);
 }

@@ -63,7 +63,7 @@ using Moment = std::chrono::sys_time<std::chrono::microseconds>;
 
 // ---- values as literals ---------------------------------------------------------------------------------------------
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
@@ -131,7 +131,7 @@ std::string part(const T& value, std::string_view null) {
   if constexpr (btreemapped::detail::is_optional_v<T>) {
     return value ? part(*value, null) : std::string{null};
   } else {
-    return quoted(literal(value));
+    return in_quotes(literal(value));
   }
 }
 
@@ -175,7 +175,7 @@ std::string literal(const SqlMultirange<T>& value) {
 }
 std::string literal(const Pairs& value) {
   std::string out;
-  for (const auto& [key, each] : value) out += (out.empty() ? "" : ",") + quoted(key) + "=>" + part(each, "NULL");
+  for (const auto& [key, each] : value) out += (out.empty() ? "" : ",") + in_quotes(key) + "=>" + part(each, "NULL");
   return out;
 }
 
