@@ -106,7 +106,9 @@ class Scene {
     database.catch_up(*replicator);
     CHECK(accounts->to_vector() == table(database));
     CHECK(accounts->state() == TableState::live);
-    CHECK(replicator->verify(*accounts).verdict == btreemapped::Verdict::equal);
+    const btreemapped::TableVerification report = replicator->verify(*accounts);
+    INFO(report.why);
+    CHECK(report.verdict == btreemapped::Verdict::equal);
   }
 
   const test::Server& server;

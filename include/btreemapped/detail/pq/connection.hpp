@@ -146,11 +146,15 @@ class Connection {
 
   /// Throws for a connection that libpq has found broken: what the server said last, or else what libpq says.
   [[noreturn]] void throw_lost(std::string_view doing) {
+    const bool ready = connection_ != nullptr && (PQstatus(connection_) == CONNECTION_BAD || PQisBusy(connection_) == 0);
+    throw_lost(doing, {ready ? PQgetResult(connection_) : nullptr, &PQclear});
+  }
+
+  /// The same, with the last words of the server; they may be null.
+  [[noreturn]] void throw_lost(std::string_view doing, ResultPtr last) {
     if (connection_ == nullptr)
       throw ConnectionError(std::string{doing} + ": the connection is closed", {.retryable = true});
     const std::string said = PQerrorMessage(connection_);
-    const bool ready = PQstatus(connection_) == CONNECTION_BAD || PQisBusy(connection_) == 0;
-    const ResultPtr last{ready ? PQgetResult(connection_) : nullptr, &PQclear};
     const char* const sqlstate = PQresultErrorField(last.get(), PG_DIAG_SQLSTATE);
     const char* const primary = PQresultErrorField(last.get(), PG_DIAG_MESSAGE_PRIMARY);
     close();

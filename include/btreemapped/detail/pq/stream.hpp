@@ -199,12 +199,15 @@ class ReplicationStream {
  private:
   static constexpr std::string_view streaming = "the replication stream has ended";
 
-  /// The server has ended the copy: with an error, which libpq has ready, or by CopyDone, as a server does that stops.
+  /// The server has ended the copy: with an error, or by will, as it does when it shuts down.
   [[noreturn]] void throw_ended() {
-    if (PQisBusy(connection_.native()) == 0) connection_.throw_lost(streaming);
+    const bool ready = PQisBusy(connection_.native()) == 0;
+    ResultPtr end{ready ? PQgetResult(connection_.native()) : nullptr, &PQclear};
+    const ExecStatusType status = end ? PQresultStatus(end.get()) : PGRES_COMMAND_OK;
+    if (status != PGRES_COMMAND_OK && status != PGRES_COPY_IN) connection_.throw_lost(streaming, std::move(end));
     connection_.close();
     throw ConnectionError(std::string{streaming} + ": the server has closed it",
-                          {.sqlstate = "57P01", .retryable = true});  // as it does when it shuts down
+                          {.sqlstate = "57P01", .retryable = true});
   }
 
   Connection connection_;
