@@ -104,6 +104,7 @@ class Scene {
   void check_equal() {
     database.connect_again();
     database.catch_up(*replicator);
+    INFO(log.describe());
     CHECK(accounts->to_vector() == table(database));
     CHECK(accounts->state() == TableState::live);
     const btreemapped::TableVerification report = replicator->verify(*accounts);

@@ -41,14 +41,9 @@ class EventLog {
         if (matches(shared_->events[place], kind, table) && ++count == nth) return true;
       return false;
     });
-    if (!found) {
-      std::string all;
-      for (std::size_t i = shared_->events.size() - std::min<std::size_t>(shared_->events.size(), 20);
-           i < shared_->events.size(); ++i)
-        all += "\n  " + std::string{to_string(shared_->events[i].kind)} + " " + shared_->events[i].table + ": " +
-               shared_->events[i].message;
-      throw std::runtime_error("event '" + std::string{to_string(kind)} + "' has not come; the last were:" + all);
-    }
+    if (!found)
+      throw std::runtime_error("event '" + std::string{to_string(kind)} +
+                               "' has not come; the last were:" + shared_->describe());
     return shared_->events[place];
   }
 
@@ -63,11 +58,24 @@ class EventLog {
     return shared_->events;
   }
 
+  /// The last ones, for the message of a failure.
+  [[nodiscard]] std::string describe() const {
+    const std::lock_guard lock(shared_->mutex);
+    return shared_->describe();
+  }
+
  private:
   struct Shared {
     std::mutex mutex;
     std::condition_variable changed;
     std::vector<btreemapped::Event> events;
+
+    [[nodiscard]] std::string describe() const {
+      std::string all;
+      for (std::size_t i = events.size() - std::min<std::size_t>(events.size(), 20); i < events.size(); ++i)
+        all += "\n  " + std::string{to_string(events[i].kind)} + " " + events[i].table + ": " + events[i].message;
+      return all;
+    }
   };
 
   static bool matches(const btreemapped::Event& event, btreemapped::EventKind kind, std::string_view table) {

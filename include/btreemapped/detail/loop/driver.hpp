@@ -139,11 +139,13 @@ class Driver {
       return stream.require_peer();
     if (const auto bytes = stream.receive()) {
       parts_.board.last_message_at.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+      const bool in_doubt = parts_.fsm.awaits_landmark();
       const Errc error = parts_.fsm.frame(now, *bytes);
-      if (error != Errc::ok && parts_.fsm.awaits_landmark())
+      if (error != Errc::ok && in_doubt)
         throw SlotError("the server's log no longer has the last commit, as after a restore from a backup",
                         {.sqlstate = "55000"});
       require(error);
+      if (in_doubt && !parts_.fsm.awaits_landmark()) opening_.follow();
       parts_.board.lag.heard(parts_.fsm.heard().position, wire::from_pg_clock(parts_.fsm.heard().clock), Clock::now());
       return;
     }

@@ -139,6 +139,9 @@ inline void require_same_history(pq::ReplicationStream& stream, sql::Session& co
     else if (*left < from.position) refuse("the server's timeline left the stream's before the stream's position");
   }
   const sql::LogEnd end = sql::read_log_end(control);
+  if (end.is_standby && stream.connection().server_version() < 160000)
+    throw SlotError("the server is a standby, from which PostgreSQL 15 cannot stream; waiting for its promotion",
+                    {.retryable = true});
   if (end.readable >= from.position) return;
   if (end.is_standby)
     throw SlotError("the standby has not replayed " + to_string(from.position) + " yet", {.retryable = true});

@@ -115,18 +115,24 @@ class Opening {
       parts_.slot.started(parts_.runner.attempt());
       parts_.end_of_log.begin();
       parts_.fsm.stream_started(Clock::now());
-      parts_.board.follow();
-      if (!std::exchange(parts_.synced, true)) on_synced_();
-      if (parts_.fsm.resumes())
-        return parts_.notifier->post({EventKind::resumed, {}, "goes on where it was", 0, parts_.store->lsn()});
-      const bool all = parts_.runner.attempt().followed().size() == parts_.store->tables().size();
-      parts_.notifier->post(
-          {EventKind::synced,
-           {},
-           all ? "all tables are copied and follow" : "all tables but those that failed are copied and follow",
-           0,
-           parts_.store->lsn()});
+      // Else what it resumes may still turn out to be another history's.
+      if (!parts_.fsm.awaits_landmark()) follow();
     });
+  }
+
+  /// There is a stream that can be relied upon.
+  void follow() {
+    parts_.board.follow();
+    if (!std::exchange(parts_.synced, true)) on_synced_();
+    if (parts_.fsm.resumes())
+      return parts_.notifier->post({EventKind::resumed, {}, "goes on where it was", 0, parts_.store->lsn()});
+    const bool all = parts_.runner.attempt().followed().size() == parts_.store->tables().size();
+    parts_.notifier->post(
+        {EventKind::synced,
+         {},
+         all ? "all tables are copied and follow" : "all tables but those that failed are copied and follow",
+         0,
+         parts_.store->lsn()});
   }
 
  private:
