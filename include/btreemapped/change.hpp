@@ -32,8 +32,7 @@ struct Commit {
   std::chrono::sys_time<std::chrono::microseconds> time{};
   std::vector<Change> changes{};
   std::vector<Detached> detached{};   ///< tables that stop following at this commit and keep the one before
-  std::vector<Table*> rejoined{};     ///< tables that are live again, or for the first time, by a copy
-  std::vector<Table*> resumed{};      ///< tables that are live again as they were
+  std::vector<Table*> rejoined{};     ///< tables that are live again, or for the first time
   std::vector<std::string> tokens{};  ///< ids of the Tokens of what becomes visible
 
   /// Units: rows, of all changes.
@@ -42,9 +41,7 @@ struct Commit {
     for (const Change& each : changes) rows += each.delta->size();
     return rows;
   }
-  [[nodiscard]] bool empty() const noexcept {
-    return changes.empty() && detached.empty() && rejoined.empty() && resumed.empty();
-  }
+  [[nodiscard]] bool empty() const noexcept { return changes.empty() && detached.empty() && rejoined.empty(); }
 };
 
 }  // namespace detail

@@ -74,8 +74,7 @@ class Store {
       if (each.table->journal() != nullptr) each.table->take_notes(*each.delta, commit.commit_lsn);
     for (const Commit::Detached& each : commit.detached) detach(*each.table, each.state, Clock::now());
     for (Table* const table : commit.rejoined) table->set_copied();
-    for (Table* const table : commit.resumed) table->set_live();
-    if (commit.resumed.empty()) sequence_.fetch_add(1, std::memory_order_release);
+    sequence_.fetch_add(1, std::memory_order_release);
     // A copy says where it is, also when it comes from a server that is not as far as the one before.
     if (commit.rejoined.empty()) move_to(commit.end_lsn);
     else lsn_.store(commit.end_lsn.value(), std::memory_order_seq_cst);
@@ -105,6 +104,9 @@ class Store {
     for (const auto& table : tables_)
       if (table->state() == TableState::live) table->set_not_live(TableState::stale, now);
   }
+
+  /// The table goes on where it was. The applier's, between two commits.
+  void resume(Table& table) noexcept { table.set_live(); }
 
   /// The table stops following and keeps what it has: stale, or failed. The applier's, between two commits.
   void detach(Table& table, TableState state, Clock::time_point now) noexcept {

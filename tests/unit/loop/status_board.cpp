@@ -57,7 +57,8 @@ TEST_CASE("the state has a time since when it is so, which asking or entering it
 TEST_CASE("a lost stream says since when and why, until there is one again", "[status]") {
   Board each;
   CHECK(each.board.read().stale_for == 0ns);
-  each.board.lose(LossCause::server_ended, "the server shuts down");
+  each.board.lose(LossCause::server_ended);
+  each.board.set_stale("the server shuts down");
   each.board.set_error("cannot connect");
   const Status lost = each.board.read(StatusBoard::Clock::now() + 1h);
   CHECK(lost.stale_for >= 1h);
@@ -72,10 +73,10 @@ TEST_CASE("a lost stream says since when and why, until there is one again", "[s
 
 TEST_CASE("lost streams and rebuilds are counted by their cause", "[status]") {
   Board each;
-  each.board.lose(LossCause::server_ended, "");
+  each.board.lose(LossCause::server_ended);
   each.board.rebuilt();
-  each.board.lose(LossCause::slot, "");
-  each.board.lose(LossCause::slot, "");
+  each.board.lose(LossCause::slot);
+  each.board.lose(LossCause::slot);
   each.board.rebuilt();
   const Status status = each.board.read();
   CHECK(status.reconnects == 3);

@@ -58,7 +58,7 @@ const std::vector<Point>& points() {
     add("copying", ReplicatorState::copying,
         [](FsmScript& script) { script.fsm.slot_created(FsmScript::consistent_point); });
     add("publishing the copy", ReplicatorState::copying, [](FsmScript& script) { script.fsm.copied(); });
-    add("starting the stream", ReplicatorState::streaming, [](FsmScript& script) { script.fsm.published(script.now); });
+    add("starting the stream", ReplicatorState::copying, [](FsmScript& script) { script.fsm.published(script.now); });
     add("streaming", ReplicatorState::streaming, [](FsmScript& script) { script.fsm.stream_started(script.now); });
     add("backing off", ReplicatorState::backing_off, [](FsmScript& script) { script.fsm.failed(script.now, true); });
     return made;

@@ -30,6 +30,7 @@
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/sql/blockers.hpp>
 #include <btreemapped/detail/sql/copy_guard.hpp>
+#include <btreemapped/detail/sql/log_end.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
@@ -80,7 +81,9 @@ class Attempt {
         never_ahead_(options.never_ahead && plan_.follows),
         slot_timeout_(options.slot_timeout),
         lock_timeout_(options.lock_timeout),
-        store_(std::move(store)) {}
+        answer_timeout_(options.answer_timeout),
+        store_(std::move(store)),
+        control_(interrupt_, catalog_lock_timeout(options)) {}
 
   /// Ends whatever step is under way; it throws StoppedError. From any thread. Afterwards nobody looks at the rows that
   /// are served: a worker may be left behind, and they will change.
@@ -95,7 +98,6 @@ class Attempt {
   struct Greeting {
     std::chrono::milliseconds sender_timeout{};
     std::uint64_t wal_block_size = 0;
-    std::vector<sql::Backend> backends{};  ///< with a durable slot: our sessions, also those that are still to end
   };
 
   Greeting connect() {
@@ -110,20 +112,25 @@ class Attempt {
     const sql::Rows block = stream_->connection().exec("SHOW wal_block_size", "cannot read wal_block_size");
     Greeting greeting{stream_->sender_timeout(no_deadline), block.number<std::uint64_t>(0, 0)};
     if (plan_.durable)
-      greeting.backends =
-          control_.ask([&](sql::Session& session) { return evict(session, backend_pid_, plan_.earlier); });
+      add_backends(control_.ask([&](sql::Session& session) { return evict(session, backend_pid_, plan_.earlier); }));
     return greeting;
+  }
+
+  /// With a durable slot: our sessions, also those that are still to end. From any thread.
+  [[nodiscard]] std::vector<sql::Backend> backends() const {
+    const std::lock_guard lock(backends_mutex_);
+    return backends_;
   }
 
   /// The very server that connect() reached, for further attempts.
   [[nodiscard]] StreamSource source() const { return {pinned_, plan_.source.system_identifier}; }
-
+  [[nodiscard]] bool is_durable() const noexcept { return plan_.durable; }
   [[nodiscard]] const pq::SystemIdentity& identity() const noexcept { return identity_; }
-
   [[nodiscard]] const std::vector<Table*>& tables() const noexcept { return plan_.tables; }
 
   struct Resumed {
     std::vector<Table*> altered{};
+    Lsn log_end{};                   ///< of the server
     bool sends_last_commit = false;  ///< the stream begins with it, once more
   };
 
@@ -131,21 +138,22 @@ class Attempt {
   /// tables that have been altered meanwhile; start() follows the others.
   /// Throws: SlotError, retryable where the slot may still be had as it was.
   Resumed resume(const Resumption& from) {
-    const auto [confirmed, altered] = control_.ask([&](sql::Session& session) {
+    Resumed out;
+    const Lsn confirmed = control_.ask([&](sql::Session& session) {
       lock_slot(session, plan_.slot_name);
-      require_same_history(*stream_, session, identity_, from);
-      const Lsn kept = require_slot_at(session, plan_.slot_name, from.position);
-      return std::pair{kept, find_altered(session, {from.followed, {}}, publications_, backend_pid_)};
+      out.log_end = require_same_history(*stream_, session, identity_, from);
+      out.altered = find_altered(session, {from.followed, {}}, publications_, backend_pid_);
+      return require_slot_at(session, plan_.slot_name, from.position);
     });
     followed_ = from.followed;
-    for (const Table* const table : altered) forget(*table);
-    if (followed_.empty() && !altered.empty()) throw SlotError("all tables or their publication were altered");
+    for (const Table* const table : out.altered) forget(*table);
+    if (followed_.empty() && !out.altered.empty()) throw SlotError("all tables or their publication were altered");
     resumes_at_ = from.position;
     // What the server has of the slot is ours if it has our word on the last commit. Else it was thrown back, by a
     // crash, or by a restore from a backup, after which it may write another history: the last commit must come again.
-    const bool thrown_back = confirmed < from.last_commit_end;
-    begin_ = thrown_back ? from.last_commit : from.last_commit_end;
-    return {altered, thrown_back};
+    out.sends_last_commit = confirmed < from.last_commit_end;
+    begin_ = out.sends_last_commit ? from.last_commit : from.last_commit_end;
+    return out;
   }
 
   using Findings = PreflightFindings;
@@ -207,7 +215,12 @@ class Attempt {
   }
 
   void start() {
-    stream_->start(plan_.slot_name, begin_, publications_, no_deadline);
+    try {
+      stream_->start(plan_.slot_name, begin_, publications_, std::chrono::steady_clock::now() + answer_timeout_);
+    } catch (const ConnectionError& error) {
+      if (!resumes_at_ && error.sqlstate() == "57P01") require_shutdown();
+      throw;
+    }
     if (!resumes_at_) return;
     // The server would pass over in silence what somebody else has read until now.
     control_.ask([&](sql::Session& session) { require_slot_at(session, plan_.slot_name, resumes_at_, backend_pid_); });
@@ -222,8 +235,10 @@ class Attempt {
   template <class Question>
   auto ask_again(Question question) {
     return control_.insist(question, [&](sql::Session& session) {
+      if (!plan_.durable) return;
+      add_backends(evict(session, backend_pid_, {}));
       // Who has the lock meanwhile cannot have the slot, as long as the stream is there.
-      if (plan_.durable) session.query("cannot lock the replication slot", sql::slot_lock_query(plan_.slot_name));
+      session.query("cannot lock the replication slot", sql::slot_lock_query(plan_.slot_name));
     });
   }
 
@@ -246,6 +261,21 @@ class Attempt {
   [[noreturn]] static void throw_two_servers() {
     throw ConnectionError("two connections reached two different servers; name one server in the connection string",
                           {.retryable = true});
+  }
+
+  void add_backends(const std::vector<sql::Backend>& backends) {
+    const std::lock_guard lock(backends_mutex_);
+    backends_.insert(backends_.end(), backends.begin(), backends.end());
+  }
+
+  /// The session with the slot was ended during the copy, as the server does when it shuts down.
+  /// Throws: SlotError if it goes on.
+  void require_shutdown() {
+    control_.ask([](sql::Session& session) { return sql::read_log_end(session); });
+    throw SlotError(
+        "the server ended the session with the slot; if it had to keep too much of its log during the copy, "
+        "raise max_slot_wal_keep_size",
+        {.sqlstate = "55000", .retryable = true});
   }
 
   void forget(const Table& table) {
@@ -346,13 +376,16 @@ class Attempt {
   const bool never_ahead_;
   const std::chrono::milliseconds slot_timeout_;
   const std::chrono::milliseconds lock_timeout_;
+  const std::chrono::milliseconds answer_timeout_;
   const std::shared_ptr<Store> store_;  // also keeps the tables that a left-behind step may still write to
 
   const std::shared_ptr<Interrupt> interrupt_ = std::make_shared<Interrupt>();
   std::optional<pq::ReplicationStream> stream_{};
   int backend_pid_ = 0;
   std::mutex rows_mutex_{};
-  ControlSession control_{interrupt_};  // a late answer to who_blocks() may overlap the next step
+  mutable std::mutex backends_mutex_{};
+  std::vector<sql::Backend> backends_{};
+  ControlSession control_;  // a late answer to who_blocks() may overlap the next step
   std::string pinned_{};
   pq::SystemIdentity identity_{};
   std::vector<Followed> followed_{};

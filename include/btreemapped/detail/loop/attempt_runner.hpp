@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <functional>
@@ -48,6 +49,7 @@ class AttemptRunner {
     attempt_.reset();
   }
 
+  [[nodiscard]] bool active() const noexcept { return attempt_ != nullptr; }
   [[nodiscard]] Attempt& attempt() const { return *attempt_; }
 
   /// The steps one after the other: connect, check, copy, start.
@@ -63,7 +65,7 @@ class AttemptRunner {
   /// between, of which TCP knows nothing.
   void look(Time now) {
     if (now < due()) return;
-    look_at_ = now + answer_timeout_ / 4;
+    look_at_ = now + std::max<Time::duration>(answer_timeout_ / 4, std::chrono::milliseconds{1});
     if (now - attempt_->asking_since(now) < answer_timeout_) return;
     on_failure_(std::make_exception_ptr(ConnectionError(
         "the server has not answered a question about its catalog within answer_timeout", {.retryable = true})));

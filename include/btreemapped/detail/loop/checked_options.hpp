@@ -27,6 +27,11 @@ inline constexpr DurationOption duration_options[] = {
     {"lock_timeout", &Options::lock_timeout},       {"shortest_backoff", &Options::shortest_backoff},
     {"longest_backoff", &Options::longest_backoff}, {"catalog_watch_interval", &Options::catalog_watch_interval}};
 
+/// How long a question to the catalog may wait for a lock: short enough that it is answered in time.
+[[nodiscard]] inline std::chrono::milliseconds catalog_lock_timeout(const Options& options) {
+  return std::clamp(options.answer_timeout / 2, std::chrono::milliseconds{1}, options.lock_timeout);
+}
+
 /// The configured name, else one that nobody else has.
 [[nodiscard]] inline std::string new_slot_name(const Options& options, std::string_view suffix = {}) {
   constexpr std::size_t longest = 63;

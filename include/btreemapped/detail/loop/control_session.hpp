@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -17,12 +18,13 @@ namespace detail {
 /// The control session of an Attempt: for whichever worker has a question, one at a time.
 class ControlSession {
  public:
-  explicit ControlSession(std::shared_ptr<Interrupt> interrupt) : interrupt_(std::move(interrupt)) {}
+  ControlSession(std::shared_ptr<Interrupt> interrupt, std::chrono::milliseconds lock_timeout)
+      : interrupt_(std::move(interrupt)), lock_timeout_(lock_timeout) {}
 
   void open(std::string conninfo) {
     const std::lock_guard lock(mutex_);
     conninfo_ = std::move(conninfo);
-    session_ = std::make_unique<sql::Session>(conninfo_, interrupt_);
+    session_ = std::make_unique<sql::Session>(conninfo_, interrupt_, lock_timeout_);
   }
 
   template <class Question>
@@ -46,7 +48,7 @@ class ControlSession {
       end = error.sqlstate();
     }
     try {
-      session_ = std::make_unique<sql::Session>(conninfo_, interrupt_);
+      session_ = std::make_unique<sql::Session>(conninfo_, interrupt_, lock_timeout_);
     } catch (const ConnectionError& error) {
       if (end.empty() || !sql::is_connection_failure(end)) throw;
       throw ConnectionError(error.what(), {.sqlstate = end, .retryable = error.retryable()});
@@ -60,6 +62,7 @@ class ControlSession {
 
  private:
   const std::shared_ptr<Interrupt> interrupt_;
+  const std::chrono::milliseconds lock_timeout_;
   std::string conninfo_{};
   std::mutex mutex_{};
   std::unique_ptr<sql::Session> session_{};

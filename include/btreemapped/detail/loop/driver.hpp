@@ -49,7 +49,7 @@ class Driver {
       : mailbox_(*around.mailbox),
         parts_(around),
         opening_(parts_, std::move(on_synced)),
-        gate_(parts_.options.never_ahead, parts_.runner) {}
+        gate_(parts_.options.never_ahead, parts_.care) {}
 
   /// Goes on until `stop` is set, the mailbox woken, or following has become impossible; then answers why.
   [[nodiscard]] std::exception_ptr drive() {
@@ -230,7 +230,8 @@ class Driver {
     parts_.fsm.failed(Clock::now(), retry, resumes);
     if (!retry) return;
     const bool was_streaming = state == ReplicatorState::streaming;
-    if (was_streaming) parts_.board.lose(cause_of(reason), message);
+    if (was_streaming) parts_.board.lose(cause_of(reason));
+    if (parts_.store->sequence() > 0) parts_.board.set_stale(message);
     const bool waits = sqlstate_of(reason) == "55006";
     const EventKind kind = was_streaming ? EventKind::stale : (waits ? EventKind::slot_waiting : EventKind::retrying);
     parts_.notifier->post({kind, {}, message, 0, parts_.store->lsn()});
@@ -247,8 +248,11 @@ class Driver {
     parts_.store->abandon();
     parts_.pending.reset();
     gate_.close();
-    if (parts_.options.durable_slot) parts_.care.settle_doubts();
-    parts_.slot.lost(parts_.buffer.followed_before(), parts_.store->lsn(), parts_.fsm.landmark());
+    const bool was_streaming = parts_.fsm.state() == ReplicatorState::streaming;
+    if (was_streaming && parts_.options.durable_slot) parts_.care.settle_doubts();
+    if (parts_.runner.active())
+      parts_.slot.lost(parts_.runner.attempt(), parts_.buffer.followed_before(), parts_.store->lsn(),
+                       parts_.fsm.landmark());
     parts_.care.end();
     parts_.end_of_log.end();
     parts_.buffer.begin_session({});

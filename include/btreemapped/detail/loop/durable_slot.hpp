@@ -124,10 +124,10 @@ inline Lsn require_slot_at(sql::Session& control, const std::string& name, Lsn p
   return *found->confirmed;
 }
 
-/// Makes sure that what the server has at `from.position` is what the stream had there.
+/// Makes sure that what the server has at `from.position` is what the stream had there. Gives the end of its log.
 /// Throws: SlotError; retryable for a standby that is not as far yet.
-inline void require_same_history(pq::ReplicationStream& stream, sql::Session& control, const pq::SystemIdentity& now,
-                                 const Resumption& from) {
+inline Lsn require_same_history(pq::ReplicationStream& stream, sql::Session& control, const pq::SystemIdentity& now,
+                                const Resumption& from) {
   const auto refuse = [](const std::string& why) {
     throw SlotError("the stream cannot go on where it was: " + why, {.sqlstate = "55000"});
   };
@@ -142,10 +142,13 @@ inline void require_same_history(pq::ReplicationStream& stream, sql::Session& co
   if (end.is_standby && stream.connection().server_version() < 160000)
     throw SlotError("the server is a standby, from which PostgreSQL 15 cannot stream; waiting for its promotion",
                     {.retryable = true});
-  if (end.readable >= from.position) return;
+  if (end.readable >= from.position) return end.readable;
   if (end.is_standby)
     throw SlotError("the standby has not replayed " + to_string(from.position) + " yet", {.retryable = true});
-  refuse("the server's log ends before the stream's position, as after a restore from a backup");
+  throw SlotError(
+      "the stream cannot go on where it was: the server's log ends before the stream's "
+      "position, as after a restore from a backup",
+      {.sqlstate = "55000"});
 }
 
 /// Drops a slot that nobody will need any more, if it is still the one that had not got beyond `position`.

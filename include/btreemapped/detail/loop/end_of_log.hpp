@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -82,11 +83,15 @@ class EndOfLogQuery {
     std::string why{};
   };
 
-  static Answer read(Attempt& attempt) {
+  /// Nothing if there is nobody to ask any more, while the stream may still go on.
+  static std::optional<Answer> read(Attempt& attempt) {
     try {
-      return {attempt.ask_again([](sql::Session& session) { return sql::read_log_end(session).written; }), {}};
+      return Answer{attempt.ask_again([](sql::Session& session) { return sql::read_log_end(session).written; }), {}};
     } catch (const SchemaError& error) {
-      return {{}, error.what()};  // no reason to give the stream up
+      return Answer{{}, error.what()};  // no reason to give the stream up
+    } catch (const ConnectionError&) {
+      if (!attempt.is_durable()) throw;
+      return std::nullopt;
     }
   }
 
@@ -94,12 +99,17 @@ class EndOfLogQuery {
   void ask() {
     if (!streaming_ || waiting_.empty() || !asked_.empty()) return;
     asked_ = std::exchange(waiting_, {});
-    care_.ask(&EndOfLogQuery::read, [this](const Answer& answer) {
+    care_.ask(&EndOfLogQuery::read, [this](const std::optional<Answer>& answer) {
+      if (!answer) {  // until the next stream, or the next who asks
+        waiting_.insert(waiting_.end(), asked_.begin(), asked_.end());
+        asked_.clear();
+        return;
+      }
       for (const auto& each : std::exchange(asked_, {})) {
         const std::shared_ptr<EndOfLog> wanted = each.lock();
         if (wanted == nullptr) continue;
-        wanted->position_ = answer.position;
-        wanted->why_ = answer.why;
+        wanted->position_ = answer->position;
+        wanted->why_ = answer->why;
         wanted->enter(EndOfLog::Fate::known);
         answered_.push_back(each);
       }

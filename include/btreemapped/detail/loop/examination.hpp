@@ -76,7 +76,8 @@ class Examination {
     if (!connection) return;
     add(judge_connection(facts_of(*connection)));
     if (is_behind_pooler(*connection)) return;
-    sql::Session session(pq::pinned_to(pq::with_defaults(options_.connection), connection->address()), interrupt_);
+    sql::Session session(pq::pinned_to(pq::with_defaults(options_.connection), connection->address()), interrupt_,
+                         catalog_lock_timeout(options_));
     std::optional<pq::ReplicationStream> stream = connect_to_replicate();
 
     const ServerShape server =

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -22,13 +23,17 @@ class FailurePolicy {
       : patience_for_name_(options.slot_timeout), budget_(options.max_rebuilds_per_hour) {}
 
   /// Can an attempt that has ended for this reason succeed by itself later?
-  [[nodiscard]] bool is_retryable(const std::exception_ptr& reason) const {
+  [[nodiscard]] bool is_retryable(const std::exception_ptr& reason) {
+    const Clock::time_point now = Clock::now();
+    const Clock::time_point since = std::exchange(name_taken_since_, Clock::time_point::max());
     try {
       std::rethrow_exception(reason);
     } catch (const SlotError& error) {
       // Our predecessor with a slot of this name may be about to go, or the server not to have noticed that it has.
       const bool name_taken = error.sqlstate() == "42710" || error.sqlstate() == "55006";
-      return name_taken ? Clock::now() - begun_at_ < patience_for_name_ : error.retryable();
+      if (!name_taken) return error.retryable();
+      name_taken_since_ = std::min(since, now);
+      return now - name_taken_since_ < patience_for_name_;
     } catch (const Error& error) {
       return error.retryable();
     } catch (...) {
@@ -49,7 +54,7 @@ class FailurePolicy {
 
  private:
   const Clock::duration patience_for_name_;
-  const Clock::time_point begun_at_ = Clock::now();
+  Clock::time_point name_taken_since_ = Clock::time_point::max();
   RebuildBudget budget_;
   bool copied_ = false;  // since the last rebuild that was judged
 };

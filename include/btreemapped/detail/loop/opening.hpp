@@ -14,10 +14,12 @@
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/driver_parts.hpp>
 #include <btreemapped/detail/loop/failure.hpp>
+#include <btreemapped/detail/loop/heal_timer.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
 #include <btreemapped/detail/loop/preflight_verdict.hpp>
 #include <btreemapped/detail/loop/stream_fsm.hpp>
 #include <btreemapped/detail/table.hpp>
+#include <btreemapped/detail/transaction.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/preflight.hpp>
 #include <btreemapped/status.hpp>
@@ -43,7 +45,7 @@ class Opening {
                         parts_.options.on_thread_start);
     parts_.runner.on_link(&Attempt::connect, [this](const Attempt::Greeting& greeting) {
       parts_.board.wal_block_size.store(std::max<std::uint64_t>(greeting.wal_block_size, 1));
-      parts_.slot.connected(greeting, parts_.runner.attempt());
+      parts_.slot.connected(parts_.runner.attempt());
       parts_.notifier->post({EventKind::connected, {}, "connected", 0, {}});
       parts_.fsm.connected(greeting.sender_timeout);
     });
@@ -51,14 +53,14 @@ class Opening {
 
   void resume() {
     const auto work = [from = parts_.slot.resumption()](Attempt& attempt) { return attempt.resume(from); };
-    parts_.runner.on_link(work, [this](const Attempt::Resumed& resumed) {
+    parts_.runner.on_link(work, [this, asked_at = Clock::now()](const Attempt::Resumed& resumed) {
       for (Table* const table : resumed.altered)
         parts_.health.expire(*table, HealTimer::Cause::altered, altered(*table));
       parts_.health.resume(parts_.runner.attempt().followed());
       parts_.tokens->resumed(parts_.runner.attempt().identity());
-      parts_.pending.emplace();
-      parts_.pending->commit_lsn = parts_.pending->end_lsn = parts_.slot.resumption().position;
-      for (const Followed& each : parts_.runner.attempt().followed()) parts_.pending->resumed.push_back(each.table);
+      const Lsn position = parts_.slot.resumption().position;
+      parts_.board.begin(position);
+      parts_.board.lag.asked(resumed.log_end, asked_at, position);
       parts_.fsm.resumed(resumed.sends_last_commit);
     });
   }
@@ -96,12 +98,9 @@ class Opening {
   }
 
   void publish_copy(Time until) {
-    const bool nothing_follows = parts_.fsm.resumes() && parts_.pending->empty();
-    if (!nothing_follows && !parts_.store->publish(*parts_.pending, until, parts_.stop)) return;
-    if (!parts_.fsm.resumes()) {
-      parts_.health.heal_all(*parts_.pending, parts_.synced, differences_);
-      parts_.policy.copied();
-    }
+    if (!parts_.store->publish(*parts_.pending, until, parts_.stop)) return;
+    parts_.health.heal_all(*parts_.pending, parts_.synced, differences_);
+    parts_.policy.copied();
     parts_.board.begin(parts_.pending->end_lsn);
     parts_.tokens->published(*parts_.pending);
     parts_.pending.reset();
@@ -124,8 +123,11 @@ class Opening {
   void follow() {
     parts_.board.follow();
     if (!std::exchange(parts_.synced, true)) on_synced_();
-    if (parts_.fsm.resumes())
+    if (parts_.fsm.resumes()) {
+      for (const Followed& each : parts_.buffer.followed()) parts_.store->resume(*each.table);
+      parts_.store->tell_waiters();
       return parts_.notifier->post({EventKind::resumed, {}, "goes on where it was", 0, parts_.store->lsn()});
+    }
     const bool all = parts_.runner.attempt().followed().size() == parts_.store->tables().size();
     parts_.notifier->post(
         {EventKind::synced,
@@ -141,6 +143,7 @@ class Opening {
     require_fit(findings, parts_.runner.attempt().followed().empty(),
                 parts_.synced ? Strictness::any_table : Strictness::every_table, *parts_.notifier);
     parts_.health.begin_anew();
+    parts_.care.forget_doubts();
     for (std::size_t i = 0; i < findings.tables.size(); ++i) {
       std::vector<Problem> own;
       for (const Problem& problem : findings.tables[i])

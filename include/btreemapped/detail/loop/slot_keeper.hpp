@@ -41,8 +41,8 @@ class SlotKeeper {
     return plan;
   }
 
-  void connected(const Attempt::Greeting& greeting, const Attempt& attempt) {
-    backends_ = greeting.backends;
+  void connected(const Attempt& attempt) {
+    backends_ = attempt.backends();
     server_ = attempt.source();
   }
 
@@ -61,7 +61,8 @@ class SlotKeeper {
   }
 
   /// The attempt has ended; the tables that followed until then show all that commits before `position`.
-  void lost(std::vector<Followed> followed, Lsn position, const StreamFsm::Landmark& landmark) {
+  void lost(const Attempt& attempt, std::vector<Followed> followed, Lsn position, const StreamFsm::Landmark& landmark) {
+    if (std::vector<sql::Backend> ours = attempt.backends(); !ours.empty()) backends_ = std::move(ours);
     if (!std::exchange(streaming_, false)) return;
     resumption_.followed = std::move(followed);
     resumption_.position = at_ = position;

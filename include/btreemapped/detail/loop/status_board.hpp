@@ -46,17 +46,22 @@ class StatusBoard {
     state_.store(state, std::memory_order_relaxed);
   }
 
-  /// A copy of all tables is visible, at this position.
+  /// A copy of all tables is visible, at this position, or the stream is to go on there.
   void begin(Lsn position) noexcept {
     received.store(position.value(), std::memory_order_relaxed);
     lag.begin(position);
   }
 
   /// The stream has ended.
-  void lose(LossCause cause, std::string why) {
+  void lose(LossCause cause) noexcept {
     reconnects_.add(cause);
     last_loss_ = cause;
+  }
+
+  /// There is no stream any more. What comes after it is not why.
+  void set_stale(std::string why) {
     const std::lock_guard lock(mutex_);
+    if (stale_since_) return;
     stale_since_ = Clock::now();
     stale_reason_ = std::move(why);
   }

@@ -73,7 +73,7 @@ class StreamFsm {
       case Phase::creating_slot: return ReplicatorState::creating_slot;
       case Phase::copying:
       case Phase::publishing_copy: return ReplicatorState::copying;
-      case Phase::starting:
+      case Phase::starting: return resumes_ ? ReplicatorState::preflight : ReplicatorState::copying;
       case Phase::streaming: return ReplicatorState::streaming;
       case Phase::backing_off: return ReplicatorState::backing_off;
       case Phase::finished: return ReplicatorState::stopped;
@@ -149,7 +149,7 @@ class StreamFsm {
     if (phase_ != Phase::resuming) return;
     consistent_point_ = landmark_.end_lsn;
     awaits_landmark_ = sends_landmark;
-    enter(Phase::publishing_copy);
+    enter(Phase::starting);
   }
 
   void preflight_passed() { proceed(Phase::checking, Phase::creating_slot); }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -59,12 +60,11 @@ class TableCare {
     watching_ = false;
   }
 
-  /// The stream has ended.
+  /// The stream has ended. Doubts remain, for the case that it goes on where it was.
   void end() {
     watch_at_ = Time::max();
     watching_ = false;
     questions_ = 0;
-    doubts_.clear();
     resync_.end();
   }
 
@@ -99,6 +99,9 @@ class TableCare {
 
   /// The table is to be copied afresh, as somebody has found that its rows are not right.
   void doubt(Table& table, std::string why) { doubts_.push_back({&table, HealTimer::Cause::asked, std::move(why)}); }
+
+  /// All tables are copied afresh.
+  void forget_doubts() { doubts_.clear(); }
 
   /// What must wait neither for the stream nor for readers.
   void look_aside(Time now) {
@@ -159,17 +162,25 @@ class TableCare {
   static constexpr std::chrono::milliseconds relation_watch_delay{200};
   static constexpr std::chrono::milliseconds look_interval{100};
   static constexpr std::chrono::milliseconds blind_interval{500};
-  static constexpr std::chrono::seconds longest_blind{30};  // then the stream is given up, to be resumed
+  static constexpr std::chrono::seconds longest_blind{30};         // then the stream is given up, to be resumed
+  static constexpr std::string_view lock_not_available = "55P03";  // somebody rewrites a table; the stream goes on
+
+  /// With a durable slot nothing is lost by going on without a control session: the server may shut down, and have said
+  /// goodbye to everything but the stream.
+  [[nodiscard]] bool drains() const {
+    return options_.durable_slot && (blind_since_ == Time::max() || Clock::now() - blind_since_ < longest_blind);
+  }
 
   void watch_catalog() {
     watching_ = true;
     watch_at_ = Time::max();
     const auto list = std::make_shared<const WatchList>(WatchList{stream_.followed(), health_.misfits()});
-    const bool drains =
-        options_.durable_slot && (blind_since_ == Time::max() || Clock::now() - blind_since_ < longest_blind);
-    const auto work = [list, drains](Attempt& attempt) -> std::optional<CatalogLook> {
+    const auto work = [list, drains = drains()](Attempt& attempt) -> std::optional<CatalogLook> {
       try {
         return attempt.look(*list);
+      } catch (const SchemaError& error) {
+        if (error.sqlstate() != lock_not_available) throw;
+        return std::nullopt;
       } catch (const ConnectionError&) {
         if (!drains) throw;
         return std::nullopt;

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include <btreemapped/detail/loop/attempt.hpp>
-#include <btreemapped/detail/loop/attempt_runner.hpp>
+#include <btreemapped/detail/loop/table_care.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/sql/visibility.hpp>
 
@@ -20,7 +20,7 @@ class VisibilityGate {
   using Clock = std::chrono::steady_clock;
   using Time = Clock::time_point;
 
-  VisibilityGate(bool is_wanted, AttemptRunner& runner) : is_wanted_(is_wanted), runner_(runner) {}
+  VisibilityGate(bool is_wanted, TableCare& care) : is_wanted_(is_wanted), care_(care) {}
 
   /// May the transaction be shown? Asks the server, if that is not known yet.
   [[nodiscard]] bool lets_through(std::uint32_t xid, Time now) {
@@ -28,12 +28,12 @@ class VisibilityGate {
     if (state_ == State::asking || now < ask_at_) return false;
     state_ = State::asking;
     const auto look = [xid](sql::Session& session) { return sql::is_visible(session, xid); };
-    runner_.on_control([look](Attempt& attempt) { return attempt.ask_again(look); },
-                       [this](bool visible) {
-                         if (state_ != State::asking) return;
-                         state_ = visible ? State::open : State::closed;
-                         ask_at_ = Clock::now() + pause;
-                       });
+    care_.ask([look](Attempt& attempt) { return attempt.ask_again(look); },
+              [this](bool visible) {
+                if (state_ != State::asking) return;
+                state_ = visible ? State::open : State::closed;
+                ask_at_ = Clock::now() + pause;
+              });
     return false;
   }
 
@@ -52,7 +52,7 @@ class VisibilityGate {
   static constexpr std::chrono::milliseconds pause{1};
 
   const bool is_wanted_;
-  AttemptRunner& runner_;
+  TableCare& care_;
   State state_ = State::closed;
   Time ask_at_{};
 };

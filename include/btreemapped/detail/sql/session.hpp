@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 #include <pqxx/connection>
 #include <pqxx/except>
+#include <pqxx/nontransaction>
 #include <pqxx/result>
 #include <pqxx/transaction>
 
@@ -28,19 +30,27 @@ namespace sql {
 /// shutting its socket down. Each transaction brings its settings along, so that nothing hangs on session state.
 class Session {
  public:
+  /// `lock_timeout`: for each lock that a query waits for. Some functions of the catalog open the tables that they tell
+  /// of, also those that somebody rewrites.
   /// Blocks and locks: for as long as libpq's connect_timeout, or name resolution.
   /// Throws: ConnectionError, StoppedError.
-  Session(const std::string& conninfo, std::shared_ptr<Interrupt> interrupt)
+  Session(const std::string& conninfo, std::shared_ptr<Interrupt> interrupt,
+          std::chrono::milliseconds lock_timeout = std::chrono::seconds{10})
       : interrupt_(std::move(interrupt)), owner_(::getpid()) {
     interrupt_->check();
     guarded("cannot open a control connection", [&] {
       connection_ = std::make_unique<pqxx::connection>(conninfo);
       socket_ = Interrupt::Socket{interrupt_, connection_->sock()};
       backend_pid_ = connection_->backendpid();
-      settings_ = pinned_settings(connection_->server_version(), SettingScope::transaction);
+      settings_ = pinned_settings(connection_->server_version(), SettingScope::transaction) +
+                  "SET LOCAL lock_timeout = " + std::to_string(lock_timeout.count()) + "; ";
       pqxx::work work{*connection_};
       work.exec(pinned_settings(connection_->server_version()));
       work.commit();
+      try {
+        pqxx::nontransaction{*connection_}.exec(std::string{notice_lost_client});
+      } catch (const pqxx::sql_error&) {  // this server cannot
+      }
     });
   }
 

@@ -1,0 +1,81 @@
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <thread>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <btreemapped.hpp>
+
+#include "support/database.hpp"
+#include "support/eventually.hpp"
+#include "support/proxy.hpp"
+#include "support/slot_scene.hpp"
+#include "support/sql.hpp"
+
+namespace unanswered_test {
+
+using btreemapped::EventKind;
+using btreemapped::TableState;
+using test::slot_scene::Scene;
+using namespace std::chrono_literals;
+
+TEST_CASE("a locked table does not make us pile up sessions that wait for the lock") {
+  Scene scene;
+  scene.options.answer_timeout = 300ms;
+  test::Sql blocker(scene.database.dsn());
+  blocker.exec("BEGIN; LOCK TABLE third IN ACCESS EXCLUSIVE MODE");  // a published table, which is not even mapped
+  scene.start();
+  const auto waiting = [&] {
+    return std::stoi(scene.database.value(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'btreemapped' AND datname = current_database() "
+        "AND wait_event_type = 'Lock'"));
+  };
+  static_cast<void>(test::eventually([&] { return scene.log.count(EventKind::retrying) >= 10; }, 6s));
+  CHECK(waiting() <= 2);
+  blocker.exec("COMMIT");
+  test::wait_until_synced(*scene.replicator);
+}
+
+TEST_CASE("a lock on some published table does not end a healthy stream") {
+  Scene scene;
+  scene.options.answer_timeout = 500ms;
+  scene.options.catalog_watch_interval = 50ms;
+  scene.start();
+  test::wait_until_synced(*scene.replicator);
+  scene.database.exec("ALTER TABLE others RENAME amount TO quantity");  // fails alone
+  static_cast<void>(scene.log.wait_for(EventKind::table_failed, 1, "public.others"));
+  test::Sql blocker(scene.database.dsn());
+  blocker.exec("BEGIN; LOCK TABLE third IN ACCESS EXCLUSIVE MODE");
+  const bool lost = test::eventually([&] { return scene.log.count(EventKind::stale) > 0; }, 1500ms);
+  CHECK_FALSE(lost);
+  CHECK(scene.items->state() == TableState::live);
+  blocker.exec("COMMIT");
+}
+
+TEST_CASE("a server that does not answer START_REPLICATION is given up") {
+  Scene scene;
+  scene.options.answer_timeout = 500ms;
+  scene.proxy.hold("START_REPLICATION");
+  scene.start();
+  scene.proxy.wait_until_held();
+  const bool noticed = test::eventually([&] { return scene.log.count(EventKind::retrying) > 0; }, 8s);
+  CHECK(noticed);
+  scene.proxy.release();
+}
+
+TEST_CASE("never_ahead asks again in a new session where its question is not answered", "[G10]") {
+  Scene scene;
+  scene.options.never_ahead = true;
+  scene.start();
+  test::wait_until_synced(*scene.replicator);
+  for (int round = 0; round < 3; ++round) {
+    scene.proxy.half_open(test::Proxy::Kind::control);
+    scene.database.exec("UPDATE items SET amount = amount + 1 WHERE id = 1");
+    CHECK_FALSE(test::eventually([&] { return scene.items->get(1)->amount == round + 2; }, 150ms));
+    scene.proxy.drop_half_open();
+    CHECK(test::eventually([&] { return scene.items->get(1)->amount == round + 2; }));
+  }
+}
+
+}  // namespace unanswered_test
