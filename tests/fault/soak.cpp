@@ -131,7 +131,7 @@ TEST_CASE("replicas survive all faults of servers, networks and tables, and read
   INFO("BTREEMAPPED_TEST_SEED=" << seed);
   const auto begin = Clock::now();
 
-  Scene scene;
+  Scene scene(seed);
   Crew crew(scene.dsn(), scene.replicator(), scene.replicas(), seed);
   Chaos chaos(scene, seed);
   Counts counts;

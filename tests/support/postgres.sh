@@ -229,7 +229,8 @@ send_signal() {
     sleep 0.05
   done
   for each in $(processes); do as_server kill -s KILL "$each" || true; done
-  as_server rm -f "$folder/data/postmaster.pid" # where nobody buries the dead its number seems to be in use
+  # Where nobody buries the dead its number seems to be in use.
+  as_server rm -f "$folder/data/postmaster.pid" "$folder/socket/.s.PGSQL.$port" "$folder/socket/.s.PGSQL.$port.lock"
 }
 
 remove() {

@@ -4,6 +4,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -72,10 +73,11 @@ class Events {
   const std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
-/// A server of its own, whose database is followed through a proxy.
+/// A server of its own, whose database is followed through a proxy: by a durable slot or by a temporary one, with a
+/// small bound of transactions or with a large one, as the seed has it.
 class Scene {
  public:
-  Scene()
+  explicit Scene(std::uint64_t seed)
       : database_(std::make_unique<test::Database>(std::string{}, started(server_))),
         dsn_(database_->dsn()),
         proxy_(database_->reader_dsn()) {
@@ -87,6 +89,10 @@ class Scene {
     options.on_event = events_.hook();
     options.catalog_watch_interval = std::chrono::milliseconds{200};
     options.answer_timeout = std::chrono::seconds{5};
+    options.max_rebuilds_per_hour = 1'000'000;
+    options.durable_slot = seed % 2 == 1;
+    if (options.durable_slot) options.slot_name = "soak";
+    if (seed / 2 % 2 == 1) options.max_transaction_bytes = std::size_t{3} << 20;
     replicator_ = std::make_unique<btreemapped::Replicator>(options);
     replicas_ = std::make_unique<model::Replicas>(model::Replicas{
         replicator_->add_replica<model::Account, 1>("account"),
