@@ -33,6 +33,15 @@ struct Options {
   /// impossible; that of a process that has crashed is dropped by the next one that starts with its name, or must be by
   /// you: SELECT pg_drop_replication_slot('name'). A slot of this name that is not this library's is left alone.
   bool durable_slot = false;
+  /// Makes the durable slot one that standbys keep as well, so that the stream goes on, without a copy, on the one that
+  /// is promoted. From PostgreSQL 17 on; the server and its standbys have to be set up for it, see the README. Only with
+  /// `synchronized_standby_slots` there is nothing here that the promoted standby does not have: without it, tables are
+  /// copied afresh where there was.
+  bool failover_slot = false;
+  /// Where `connection` leads to a standby: a connection string of its primary, on which pg_log_standby_snapshot() is
+  /// called while a slot is being created. Without it the slot waits until the primary logs which transactions run by
+  /// itself: about 15 s where it is busy, for ever where it is idle. The role needs EXECUTE on that function there.
+  std::string primary_connection{};
   /// Lets reads before the first complete copy see an empty table, instead of NotReadyError.
   bool empty_until_synced = false;
 

@@ -26,8 +26,14 @@ inline constexpr int oldest_server_version = 150000;
                      [](const Problem& each) { return each.severity == Problem::Severity::error; });
 }
 
+/// What the options ask of a server.
+struct ServerWish {
+  bool never_ahead = false;
+  bool failover_slot = false;
+};
+
 /// What keeps this server from being followed at all.
-[[nodiscard]] inline std::vector<Problem> judge_server(const ServerShape& server, bool never_ahead = false) {
+[[nodiscard]] inline std::vector<Problem> judge_server(const ServerShape& server, const ServerWish& wish = {}) {
   std::vector<Problem> out;
   const auto add = [&](std::string what, std::string remedy, Problem::Severity severity = Problem::Severity::error) {
     out.push_back({severity, {}, {}, std::move(what), std::move(remedy)});
@@ -47,7 +53,15 @@ inline constexpr int oldest_server_version = 150000;
         "ALTER SYSTEM SET wal_level = 'logical'; -- and restart the server");
   }
 
-  if (server.waits_for_us && never_ahead) {
+  if (wish.failover_slot && server.version < 170000) {
+    add("the server is PostgreSQL " + std::to_string(server.version / 10000) + "; failover slots need 17",
+        "set failover_slot = false, or upgrade the server");
+  } else if (wish.failover_slot && server.in_recovery) {
+    add("the server is a standby, where no failover slot can be made",
+        "connect to the primary: name all hosts, and add target_session_attrs=read-write to the connection string");
+  }
+
+  if (server.waits_for_us && wish.never_ahead) {
     add("commits wait for a standby of this very name, which with never_ahead waits for them",
         "take our application_name out of synchronous_standby_names, or set never_ahead = false");
   }
@@ -76,7 +90,8 @@ struct TableToJudge {
   std::vector<Problem> out;
   if (context.server.publications.empty())
     out.push_back({Problem::Severity::error, {}, {}, "no publication is named", "name one in the options"});
-  if (context.creates_publication) return out;
+  const bool on_standby = context.server.in_recovery;
+  if (context.creates_publication && !on_standby) return out;
   constexpr std::size_t longest_name = 63;
   std::vector<std::string> list;
   bool partitioned = false;
@@ -104,7 +119,8 @@ struct TableToJudge {
                    {},
                    "there is no publication " + publication.name,
                    "CREATE PUBLICATION " + sql::identifier(publication.name) + tail +
-                       (partitioned ? " WITH (publish_via_partition_root = true);" : ";")});
+                       (partitioned ? " WITH (publish_via_partition_root = true);" : ";") +
+                       (on_standby ? " -- on the primary" : "")});
   }
   return out;
 }
@@ -121,7 +137,7 @@ inline void add_new(std::vector<Problem>& to, std::span<const Problem> problems)
 
 /// All that keeps these tables from being followed. Pure: the catalog has been read.
 [[nodiscard]] inline std::vector<Problem> judge(const PreflightContext& context, std::span<const TableToJudge> tables) {
-  std::vector<Problem> out = judge_server(context.server, context.never_ahead);
+  std::vector<Problem> out = judge_server(context.server, {context.never_ahead, context.failover_slot});
   if (context.server.version < oldest_server_version) return out;  // nothing else could be read
   for (const TableToJudge& each : tables) add_new(out, TableJudge{context, each.facts, each.needs}.judge());
   add_new(out, judge_publications(context, tables));

@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # A private PostgreSQL cluster in a temporary folder, on a free loopback port and a unix socket of its own.
-#   postgres.sh start   [STATE] [--fresh] [-c NAME=VALUE]...
-#                       makes the cluster if there is none (--fresh: in any case), starts it, prints its DSN
+#   postgres.sh start   [STATE] [--fresh] [--standby-of STATE] [-c NAME=VALUE]...
+#                       makes the cluster if there is none (--fresh: in any case), starts it, prints its DSN. As a
+#                       standby it is a copy of the other one, which runs, and streams from it by the slot
+#                       standby_PORT, PORT being its own; from 17 on it keeps failover slots of the database postgres
+#   postgres.sh promote [STATE]                      makes a primary of a standby
+#   postgres.sh version                              prints the version that start would take, "17"
 #   postgres.sh stop    [STATE] [--mode fast|immediate|smart]   stops it and keeps its data; start continues it
 #   postgres.sh restart [STATE] [--mode ...]         stop and start: same data, same port
 #   postgres.sh signal  [STATE] NAME [PID]           sends a signal to one of its processes; to KILL its postmaster returns
@@ -26,6 +30,7 @@ state=${BTREEMAPPED_PG_STATE:-$root/build/postgres}
 mode=fast
 socket=false
 fresh=false
+primary= # the state of whom it is a standby
 settings=()
 signal=
 pid=
@@ -34,6 +39,7 @@ while [ $# -gt 0 ]; do
     --mode) mode=${2:?} && shift ;;
     --socket) socket=true ;;
     --fresh) fresh=true ;;
+    --standby-of) primary=${2:?} && shift ;;
     -c) settings+=("${2:?}") && shift ;;
     -*) fail "unknown option $1" ;;
     [A-Z]*[A-Z]) signal=$1 ;;
@@ -47,6 +53,7 @@ done
 script=postgres.sh && . "$root/cmake/packages.sh"
 
 state=$state${BTREEMAPPED_STATE_SUFFIX:-}
+primary=${primary:+$primary${BTREEMAPPED_STATE_SUFFIX:-}}
 
 recall() { cat "$state/$1" 2>/dev/null || true; }
 folder=$(recall folder) # holds data, socket and log; the server's user owns it
@@ -134,6 +141,33 @@ compile_locale() {
   }
 }
 
+# A copy of the primary, which streams from it.
+copy_primary() {
+  local upstream
+  upstream="host=127.0.0.1 port=$(cat "$primary/port") user=postgres"
+  port=$(free_port)
+  in_folder "$bin/pg_basebackup" --pgdata="$folder/data" --dbname="$upstream" --checkpoint=fast --no-sync \
+    --create-slot --slot="standby_$port" >"$state/initdb.log" 2>&1 || return
+  as_server touch "$folder/data/standby.signal"
+  {
+    echo "unix_socket_directories = '$folder/socket'"
+    echo "primary_conninfo = '$upstream dbname=postgres'"
+    echo "primary_slot_name = 'standby_$port'"
+    echo "hot_standby_feedback = on"
+    echo "wal_receiver_status_interval = 1s"
+    echo "wal_retrieve_retry_interval = 200ms"
+    [ "$(version)" -lt 17 ] || echo "sync_replication_slots = on"
+    for setting in "${settings[@]}"; do echo "${setting%%=*} = '${setting#*=}'"; done
+  } | as_server tee -a "$folder/data/postgresql.conf" >/dev/null
+}
+
+version() {
+  local number
+  number=$(as_server "$bin/postgres" --version)
+  number=${number##*) }
+  echo "${number%%[!0-9]*}"
+}
+
 create() {
   local setting
   [ -x "$jail$bin/initdb" ] || fail "no initdb in $jail$bin"
@@ -149,6 +183,14 @@ create() {
   echo "$bin" >"$state/bindir"
   as_server mkdir "$folder/socket" "$folder/locale"
   compile_locale
+  if [ -n "$primary" ]; then
+    copy_primary || {
+      cat "$state/initdb.log" >&2
+      remove
+      fail "the primary cannot be copied"
+    }
+    return
+  fi
   in_folder "$bin/initdb" --pgdata="$folder/data" --username=postgres --auth=trust --encoding=UTF8 \
     --locale=C --no-sync >"$state/initdb.log" 2>&1 || {
     cat "$state/initdb.log" >&2
@@ -182,10 +224,15 @@ start() {
   fi
   if [ -z "$folder" ] || ! as_server test -e "$folder/data/PG_VERSION" || [ -z "$port" ]; then
     remove
-    jail=${PG_ROOT:-}
-    bin=$(bindir)
+    if [ -n "$primary" ]; then
+      jail=$(cat "$primary/root" 2>/dev/null || true)
+      bin=$(cat "$primary/bindir")
+    else
+      jail=${PG_ROOT:-}
+      bin=$(bindir)
+    fi
     create
-    attempts=5 # another process may take the free port first
+    [ -n "$primary" ] || attempts=5 # another process may take the free port first
   fi
   for attempt in $(seq "$attempts"); do
     [ "$attempts" -eq 1 ] || port=$(free_port)
@@ -204,6 +251,11 @@ stop() {
   running || return 0
   in_folder "$(recall bindir)/pg_ctl" stop --pgdata="$folder/data" --mode="$mode" --wait --timeout=60 \
     --silent >/dev/null || fail "the server did not stop (log: $folder/log)"
+}
+
+promote() {
+  in_folder "$(recall bindir)/pg_ctl" promote --pgdata="$folder/data" --wait --timeout=60 --silent >/dev/null ||
+    fail "the standby was not promoted (log: $folder/log)"
 }
 
 # Its processes, by their working directory, which is the data folder.
@@ -257,6 +309,12 @@ case $command in
   restart)
     stop
     start
+    ;;
+  promote) promote ;;
+  version)
+    jail=${PG_ROOT:-}
+    bin=$(bindir)
+    version
     ;;
   signal) send_signal ;;
   dsn) print_dsn ;;

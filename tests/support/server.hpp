@@ -27,6 +27,17 @@ class Server {
     return Server{state};
   }
 
+  /// A standby of that one, for suites that have it.
+  static Server standby_of_suite() {
+    const char* const state = std::getenv("BTREEMAPPED_TEST_STANDBY");
+    if (state == nullptr)
+      throw std::runtime_error(
+          "no standby for this test: run it by ctest, or start one by 'tests/support/postgres.sh start DIR "
+          "--standby-of "
+          "OTHER_DIR' and set BTREEMAPPED_TEST_STANDBY=DIR");
+    return Server{state};
+  }
+
   /// A libpq connection string of a superuser; the same one after a restart.
   [[nodiscard]] std::string dsn() const {
     const char* const suffix = std::getenv("BTREEMAPPED_STATE_SUFFIX");  // see postgres.sh
@@ -38,6 +49,10 @@ class Server {
 
   /// Returns when it accepts connections; with the data and the port that it had.
   void start() const { run("start"); }
+  /// Makes a streaming standby of one that runs. Its slot there is standby_PORT, of its own port.
+  void start_as_standby_of(const Server& primary) const { run("start", {}, " --standby-of '" + primary.state_ + "'"); }
+  /// Returns when it is a primary.
+  void promote() const { run("promote"); }
   /// Returns when it is down. Modes: smart, fast, immediate (a crash).
   void stop(std::string_view mode = "fast") const { run("stop", mode); }
   void restart(std::string_view mode = "fast") const { run("restart", mode); }

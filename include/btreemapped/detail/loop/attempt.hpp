@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,7 @@
 #include <btreemapped/detail/loop/copy_progress.hpp>
 #include <btreemapped/detail/loop/durable_slot.hpp>
 #include <btreemapped/detail/loop/guard_verdict.hpp>
+#include <btreemapped/detail/loop/primary_nudge.hpp>
 #include <btreemapped/detail/loop/table_catalog.hpp>
 #include <btreemapped/detail/pq/conninfo.hpp>
 #include <btreemapped/detail/pq/snapshot_copy.hpp>
@@ -71,6 +73,7 @@ class Attempt {
     Reader reader{};                      ///< if the rows are not to take the place of those that are served
     Settle settle{};                      ///< empty: nothing
     bool durable = false;                 ///< the slot is to outlive this attempt
+    bool failover = false;                ///< and its server
     std::vector<sql::Backend> earlier{};  ///< sessions of attempts with this slot that the server may not have missed
   };
 
@@ -83,7 +86,8 @@ class Attempt {
         lock_timeout_(options.lock_timeout),
         answer_timeout_(options.answer_timeout),
         store_(std::move(store)),
-        control_(interrupt_, catalog_lock_timeout(options)) {}
+        control_(interrupt_, catalog_lock_timeout(options)),
+        nudge_(options.primary_connection, interrupt_) {}
 
   /// Ends whatever step is under way; it throws StoppedError. From any thread. Afterwards nobody looks at the rows that
   /// are served: a worker may be left behind, and they will change.
@@ -107,6 +111,7 @@ class Attempt {
     if (!plan_.source.system_identifier.empty() && plan_.source.system_identifier != identity_.system_identifier)
       throw_two_servers();
     plan_.source.system_identifier = identity_.system_identifier;
+    timeline_.store(identity_.timeline);
     pinned_ = pq::pinned_to(pq::with_defaults(plan_.source.connection), stream_->connection().address());
     control_.open(pinned_);
     const sql::Rows block = stream_->connection().exec("SHOW wal_block_size", "cannot read wal_block_size");
@@ -164,10 +169,14 @@ class Attempt {
       const auto read = [&] { return read_table_catalog(session, plan_.tables, publications_, backend_pid_); };
       TableCatalog found = read();
       const bool missing = create_publication_ && !found.server.publications.front().exists;
-      return missing && create_publication(session, found, plan_.tables, publications_.front()) ? read() : found;
+      return missing && !found.server.in_recovery &&
+                     create_publication(session, found, plan_.tables, publications_.front())
+                 ? read()
+                 : found;
     });
     if (catalog.server.system_identifier != plan_.source.system_identifier) throw_two_servers();
-    return judge_catalog(catalog, plan_.tables, never_ahead_, followed_);
+    on_standby_.store(catalog.server.in_recovery);
+    return judge_catalog(catalog, plan_.tables, {never_ahead_, plan_.failover}, followed_);
   }
 
   /// Blocks and locks: until the transactions that are writing now have ended, or slot_timeout.
@@ -175,8 +184,11 @@ class Attempt {
     const Deadline deadline = std::chrono::steady_clock::now() + slot_timeout_ + std::chrono::seconds{1};
     if (plan_.durable) control_.ask([&](sql::Session& session) { claim_slot(session, plan_.slot_name); });
     using Life = pq::ReplicationStream::SlotLife;
-    slot_ =
-        stream_->create_slot(plan_.slot_name, slot_timeout_, deadline, plan_.durable ? Life::durable : Life::temporary);
+    const Life life = plan_.failover ? Life::failover : (plan_.durable ? Life::durable : Life::temporary);
+    std::function<void()> while_waiting;
+    if (on_standby_) while_waiting = [&] { nudge_.give(identity_.system_identifier, deadline); };
+    slot_ = stream_->create_slot(plan_.slot_name, slot_timeout_, deadline, life, while_waiting);
+    nudge_.end();
     return slot_.consistent_point;
   }
 
@@ -184,8 +196,9 @@ class Attempt {
   /// attempt fails for want of an explanation.
   std::string who_blocks() {
     try {
-      return control_.ask(
-          [&](sql::Session& session) { return sql::describe(sql::find_blockers(session, backend_pid_)); });
+      std::string found =
+          control_.ask([&](sql::Session& session) { return sql::describe(sql::find_blockers(session, backend_pid_)); });
+      return found.empty() && on_standby_ ? nudge_.explanation() : found;
     } catch (const Error&) {
       return {};
     }
@@ -243,9 +256,15 @@ class Attempt {
   }
 
   CatalogLook look(const WatchList& list) {
-    return ask_again(
-        [&](sql::Session& session) { return look_at_catalog(session, list, publications_, backend_pid_); });
+    return ask_again([&](sql::Session& session) {
+      if (plan_.durable)
+        if (const auto now = read_timeline(session, plan_.slot_name, backend_pid_)) timeline_.store(*now);
+      return look_at_catalog(session, list, publications_, backend_pid_);
+    });
   }
+
+  /// On which all is that the stream has brought: a standby that is promoted goes on with it.
+  [[nodiscard]] std::uint32_t timeline() const noexcept { return timeline_.load(); }
 
   /// Readable when the server ends the idle control session, as it does with all sessions when it shuts down.
   [[nodiscard]] int control_socket() const { return control_.socket(); }
@@ -386,8 +405,11 @@ class Attempt {
   mutable std::mutex backends_mutex_{};
   std::vector<sql::Backend> backends_{};
   ControlSession control_;  // a late answer to who_blocks() may overlap the next step
+  PrimaryNudge nudge_;
+  std::atomic<bool> on_standby_{false};
   std::string pinned_{};
   pq::SystemIdentity identity_{};
+  std::atomic<std::uint32_t> timeline_{0};
   std::vector<Followed> followed_{};
   pq::CreatedSlot slot_{};
   Lsn resumes_at_{};  // all before it is visible, of a stream that goes on where it was

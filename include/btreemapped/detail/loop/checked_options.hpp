@@ -76,7 +76,10 @@ inline void check_options(const Options& options) {
   check_publications(options);
   if (options.durable_slot && options.slot_name.empty())
     throw UsageError("Options::durable_slot needs Options::slot_name, by which the slot is found again");
+  if (options.failover_slot && !options.durable_slot)
+    throw UsageError("Options::failover_slot needs Options::durable_slot: no standby keeps a temporary slot");
   if (!options.slot_name.empty()) pq::check_slot_name(options.slot_name);
+  if (!options.primary_connection.empty()) static_cast<void>(pq::parse_conninfo(options.primary_connection));
   static_cast<void>(pq::parse_conninfo(options.connection));
 }
 

@@ -32,6 +32,8 @@ struct Intention {
   int slots = 2;  ///< and walsenders, that it may need at once beside those in use
   bool creates_publication = false;
   bool may_replicate = true;
+  bool failover_slot = false;
+  bool reaches_primary = false;  ///< of a standby
 };
 
 /// Judges what does not keep anybody from following, but from doing so for months, or does harm. A class only because
@@ -46,7 +48,8 @@ class CheckupJudge {
     check_spare("replication slots", "max_replication_slots", server_.max_slots, server_.used_slots, intention.slots);
     check_spare("walsenders", "max_wal_senders", server_.max_senders, server_.used_senders, intention.slots);
     check_log();
-    if (server_.in_recovery) check_standby();
+    if (server_.in_recovery) check_standby(intention);
+    else if (intention.failover_slot && server_.version >= 170000) check_failover();
     check_timeouts();
     for (const sql::TableFacts& table : tables_) check_filter(table);
     if (intention.may_replicate && !checkup_.superuser) note_power();
@@ -178,15 +181,78 @@ class CheckupJudge {
     }
   }
 
-  void check_standby() {
+  void check_standby(const Intention& intention) {
     if (!checkup_.hot_standby_feedback) {
       warn({},
            "the server is a standby without hot_standby_feedback: the primary may remove what the slot needs, which "
            "invalidates it",
            "ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); -- on the standby");
     }
-    note({}, "the server is a standby: a slot there waits for a record that an idle primary does not write",
-         "SELECT pg_log_standby_snapshot(); -- on the primary, when a slot is waiting");
+    if (intention.reaches_primary) {
+      note({},
+           "the server is a standby: while a slot is made there, primary_connection is asked for a record in its log",
+           "GRANT EXECUTE ON FUNCTION pg_log_standby_snapshot() TO " + role_ +
+               "; -- on the primary, in that database, for the role of primary_connection");
+    } else {
+      note({}, "the server is a standby: a slot there waits for a record that an idle primary does not write",
+           "set Options::primary_connection, or SELECT pg_log_standby_snapshot(); -- on the primary, when a slot is "
+           "waiting");
+    }
+    if (intention.failover_slot && server_.version >= 170000) check_successor();
+  }
+
+  /// A standby that is to take over from its primary.
+  void check_successor() {
+    const auto lacks = [&](std::string what, const std::string& remedy) {
+      warn({}, std::move(what) + ", without which it keeps no failover slots for its promotion",
+           remedy + " SELECT pg_reload_conf(); -- on the standby");
+    };
+    if (!checkup_.syncs_slots) lacks("sync_replication_slots is off", "ALTER SYSTEM SET sync_replication_slots = on;");
+    if (!checkup_.has_primary_slot) {
+      lacks("primary_slot_name is empty",
+            "SELECT pg_create_physical_replication_slot('standby1'); -- on the primary\nALTER SYSTEM SET "
+            "primary_slot_name = 'standby1';");
+    }
+    if (checkup_.upstream_lacks_dbname)
+      lacks("primary_conninfo has no dbname", "ALTER SYSTEM SET primary_conninfo = '<as it is> dbname=postgres';");
+  }
+
+  /// A primary whose standbys are to keep the slot.
+  void check_failover() {
+    using Slot = sql::PhysicalSlot;
+    const auto named = [&](const Slot& slot) {
+      return std::find(checkup_.waits_for.begin(), checkup_.waits_for.end(), slot.name) != checkup_.waits_for.end();
+    };
+    if (checkup_.physical_slots.empty()) {
+      warn(
+          {}, "failover_slot is set, but no standby has a slot here",
+          "SELECT pg_create_physical_replication_slot('standby1'); and on the standby, which must stream from here: "
+          "ALTER SYSTEM SET primary_slot_name = 'standby1'; ALTER SYSTEM SET sync_replication_slots = on; ALTER SYSTEM "
+          "SET hot_standby_feedback = on; SELECT pg_reload_conf(); -- its primary_conninfo needs a dbname, too");
+    }
+    if (checkup_.waits_for.empty()) {
+      const std::string slot = checkup_.physical_slots.empty() ? "standby1" : checkup_.physical_slots.front().name;
+      warn({},
+           "synchronized_standby_slots is empty: a replica may see a commit before the standby has it, and is copied "
+           "afresh when that one is promoted",
+           "ALTER SYSTEM SET synchronized_standby_slots = " + sql::literal(slot) + "; SELECT pg_reload_conf();");
+    }
+    for (const std::string& name : checkup_.waits_for) {
+      const auto found = std::find_if(checkup_.physical_slots.begin(), checkup_.physical_slots.end(),
+                                      [&](const Slot& slot) { return slot.name == name; });
+      if (found != checkup_.physical_slots.end() && found->active) continue;
+      warn({}, "synchronized_standby_slots names " + sql::identifier(name) + ", which no standby uses: nothing is sent",
+           "bring that standby back, or take its slot out of synchronized_standby_slots; SELECT pg_reload_conf();");
+    }
+    for (const Slot& slot : checkup_.physical_slots) {
+      if (!slot.active || slot.feeds_back || !(named(slot) || checkup_.waits_for.empty())) continue;
+      warn({},
+           "the standby that uses slot " + sql::identifier(slot.name) + " does not feed back, and so keeps no slots",
+           "ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); -- on the standby");
+    }
+    note({}, "a failover slot survives a promotion only once the standby has it in step",
+         "SELECT slot_name, synced AND NOT temporary AND invalidation_reason IS NULL AS ready FROM "
+         "pg_replication_slots WHERE failover; -- on the standby, some seconds after the start");
   }
 
   void check_timeouts() {

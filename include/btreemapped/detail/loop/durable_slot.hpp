@@ -1,12 +1,14 @@
 #pragma once
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -82,6 +84,12 @@ inline void require_free(const std::string& name, const sql::SlotFacts& slot, in
                         "; name another slot, or SELECT pg_drop_replication_slot(" + sql::literal(name) + ")",
                     {.sqlstate = "55000"});
   }
+  if (slot.synced) {
+    throw SlotError("replication slot " + sql::identifier(name) +
+                        " is the primary's, which this standby keeps for its promotion; until then connect to the "
+                        "primary, by target_session_attrs=read-write",
+                    {.sqlstate = "55006", .retryable = true});
+  }
   if (slot.active_pid == 0 || slot.active_pid == own_pid) return;
   throw SlotError("replication slot " + sql::identifier(name) + " is in use by " +
                       sql::describe_session(slot.active_pid, slot.active_name) +
@@ -149,6 +157,16 @@ inline Lsn require_same_history(pq::ReplicationStream& stream, sql::Session& con
       "the stream cannot go on where it was: the server's log ends before the stream's "
       "position, as after a restore from a backup",
       {.sqlstate = "55000"});
+}
+
+/// The timeline on which the server of this stream writes by now; nothing for a standby.
+inline std::optional<std::uint32_t> read_timeline(sql::Session& control, const std::string& slot, int sender) {
+  const sql::Rows rows = control.query("cannot read the server's timeline", sql::timeline_query(slot, sender));
+  std::uint32_t timeline = 0;
+  if (rows.empty()) return std::nullopt;
+  const std::string_view digits = rows.text(0, 0);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), timeline, 16);
+  return error == std::errc{} && timeline > 0 ? std::optional{timeline} : std::nullopt;
 }
 
 /// Drops a slot that nobody will need any more, if it is still the one that had not got beyond `position`.

@@ -37,6 +37,7 @@ class SlotKeeper {
   [[nodiscard]] Attempt::Plan plan(std::vector<Table*> tables) const {
     Attempt::Plan plan{{options_.connection}, new_slot_name(options_), std::move(tables)};
     plan.durable = options_.durable_slot;
+    plan.failover = options_.failover_slot;
     plan.earlier = backends_;
     return plan;
   }
@@ -56,7 +57,6 @@ class SlotKeeper {
   /// The stream runs.
   void started(const Attempt& attempt) {
     resumption_.system_identifier = attempt.identity().system_identifier;
-    resumption_.timeline = attempt.identity().timeline;
     streaming_ = true;
   }
 
@@ -64,6 +64,7 @@ class SlotKeeper {
   void lost(const Attempt& attempt, std::vector<Followed> followed, Lsn position, const StreamFsm::Landmark& landmark) {
     if (std::vector<sql::Backend> ours = attempt.backends(); !ours.empty()) backends_ = std::move(ours);
     if (!std::exchange(streaming_, false)) return;
+    resumption_.timeline = attempt.timeline();
     resumption_.followed = std::move(followed);
     resumption_.position = at_ = position;
     resumption_.last_commit = landmark.commit_lsn;

@@ -24,6 +24,7 @@ struct PreflightContext {
   /// A missing publication is not a problem yet: it will be created for tables that are otherwise fit for it.
   bool creates_publication = false;
   bool never_ahead = false;
+  bool failover_slot = false;
 };
 
 /// Judges one table for one row type. A class only because its checks share what they look at.

@@ -101,6 +101,16 @@ class Connection {
     }
   }
 
+  /// Whether the next result of a query is there, or comes before `until`. Goes on waiting where wait() gives up.
+  [[nodiscard]] bool has_result(std::string_view doing, Deadline until) {
+    require_open(doing);
+    while (PQisBusy(connection_) != 0) {
+      if (wait_for_socket(PQsocket(connection_), POLLIN, *interrupt_, until) == 0) return false;
+      if (PQconsumeInput(connection_) == 0) break;
+    }
+    return true;
+  }
+
   /// The next result of a query; null after the last.
   [[nodiscard]] ResultPtr next_result(std::string_view doing, Deadline deadline) {
     require_open(doing);

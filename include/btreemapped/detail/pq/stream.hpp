@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -105,21 +107,31 @@ class ReplicationStream {
     return std::chrono::milliseconds{rows.empty() ? 0 : rows.number<std::int64_t>(0, 0)};
   }
 
-  /// Whether a slot goes with its session.
-  enum class SlotLife { temporary, durable };
+  /// Whether a slot goes with its session, or with the server, or is kept by standbys, too.
+  enum class SlotLife { temporary, durable, failover };
 
   /// Creates a slot and exports its snapshot, which lives until the next command or release_snapshot().
-  /// Waits for every transaction that is writing. On a standby only the deadline ends that wait.
+  /// Waits for every transaction that is writing. On a standby only the deadline ends that wait. Meanwhile calls
+  /// `while_waiting`, if there is one, at once and then more and more seldom.
   /// Throws: SlotError (sqlstate 55P03: a transaction held it up for `lock_timeout`), ConnectionError, StoppedError.
   [[nodiscard]] CreatedSlot create_slot(std::string_view name, std::chrono::milliseconds lock_timeout,
-                                        Deadline deadline, SlotLife life = SlotLife::temporary) {
+                                        Deadline deadline, SlotLife life = SlotLife::temporary,
+                                        const std::function<void()>& while_waiting = {}) {
     constexpr std::string_view doing = "cannot create the replication slot";
     check_slot_name(name);
     connection_.exec("SET lock_timeout = " + std::to_string(lock_timeout.count()), doing, deadline);
-    connection_.send_query("CREATE_REPLICATION_SLOT " + sql::identifier(name) +
-                               (life == SlotLife::temporary ? " TEMPORARY" : "") +
-                               " LOGICAL pgoutput (SNAPSHOT 'export')",
-                           doing, deadline);
+    connection_.send_query(
+        "CREATE_REPLICATION_SLOT " + sql::identifier(name) + (life == SlotLife::temporary ? " TEMPORARY" : "") +
+            " LOGICAL pgoutput (SNAPSHOT 'export'" + (life == SlotLife::failover ? ", FAILOVER true)" : ")"),
+        doing, deadline);
+    if (while_waiting) {
+      std::chrono::milliseconds pause{20};
+      while (!connection_.has_result(doing, std::min(deadline, std::chrono::steady_clock::now() + pause)) &&
+             std::chrono::steady_clock::now() < deadline) {
+        while_waiting();
+        pause = std::min(2 * pause, std::chrono::milliseconds{1000});
+      }
+    }
     const sql::Rows rows = connection_.collect<SlotError>(doing, deadline);
     const auto point = rows.empty() ? std::nullopt : Lsn::parse(rows.text(0, 1));
     if (!point || rows.is_null(0, 2)) throw ProtocolError("CREATE_REPLICATION_SLOT gave no position or no snapshot");

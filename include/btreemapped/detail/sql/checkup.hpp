@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <btreemapped/detail/shape.hpp>
@@ -31,6 +32,13 @@ struct WriteGrant {
   std::string privileges{};  ///< "INSERT, UPDATE"
 };
 
+/// A slot of a standby's, or of a backup's.
+struct PhysicalSlot {
+  std::string name{};
+  bool active = false;
+  bool feeds_back = false;  ///< hot_standby_feedback
+};
+
 /// What nobody needs to know to follow, but those who run it for months.
 struct Checkup {
   std::string database{};
@@ -44,6 +52,11 @@ struct Checkup {
   std::int64_t max_slot_wal = 0;        ///< MB; -1: no bound
   std::int64_t max_wal = 0;             ///< MB
   bool hot_standby_feedback = false;
+  bool syncs_slots = false;                    ///< sync_replication_slots
+  bool has_primary_slot = false;               ///< primary_slot_name
+  bool upstream_lacks_dbname = false;          ///< primary_conninfo; unknown to most roles
+  std::vector<std::string> waits_for{};        ///< synchronized_standby_slots
+  std::vector<PhysicalSlot> physical_slots{};  ///< in use or not
   std::vector<TimeoutDefault> timeouts{};
   std::vector<bool> owned{};  ///< for each table
   std::vector<WriteGrant> write_grants{};
@@ -74,7 +87,8 @@ ORDER BY 1)sql");
     // In the units of pg_settings: SHOW prints them in any.
     const Rows settings = transaction.query(R"sql(
 SELECT s.name, s.setting, s.source FROM pg_catalog.pg_settings s
-WHERE s.name IN ('wal_sender_timeout', 'max_slot_wal_keep_size', 'max_wal_size', 'hot_standby_feedback'))sql");
+WHERE s.name IN ('wal_sender_timeout', 'max_slot_wal_keep_size', 'max_wal_size', 'hot_standby_feedback',
+  'sync_replication_slots', 'primary_slot_name', 'primary_conninfo', 'synchronized_standby_slots'))sql");
     for (std::size_t row = 0; row < settings.size(); ++row) {
       const auto number = [&] { return settings.number<std::int64_t>(row, 1); };
       if (settings.text(row, 0) == "wal_sender_timeout") {
@@ -84,10 +98,27 @@ WHERE s.name IN ('wal_sender_timeout', 'max_slot_wal_keep_size', 'max_wal_size',
         out.max_slot_wal = number();
       } else if (settings.text(row, 0) == "max_wal_size") {
         out.max_wal = number();
-      } else {
+      } else if (settings.text(row, 0) == "hot_standby_feedback") {
         out.hot_standby_feedback = settings.text(row, 1) == "on";
+      } else if (settings.text(row, 0) == "sync_replication_slots") {
+        out.syncs_slots = settings.text(row, 1) == "on";
+      } else if (settings.text(row, 0) == "primary_slot_name") {
+        out.has_primary_slot = !settings.text(row, 1).empty();
+      } else if (settings.text(row, 0) == "primary_conninfo") {
+        out.upstream_lacks_dbname = settings.text(row, 1).find("dbname") == std::string_view::npos;
       }
     }
+
+    const Rows waits_for = transaction.query(R"sql(
+SELECT name FROM pg_catalog.regexp_split_to_table(
+  pg_catalog.replace(pg_catalog.current_setting('synchronized_standby_slots', true), '"', ''), '[ ,]+') name
+WHERE name <> '')sql");
+    for (std::size_t row = 0; row < waits_for.size(); ++row) out.waits_for.push_back(waits_for.string(row, 0));
+    const Rows physical = transaction.query(
+        "SELECT s.slot_name, s.active, s.xmin IS NOT NULL OR s.catalog_xmin IS NOT NULL "
+        "FROM pg_catalog.pg_replication_slots s WHERE s.slot_type = 'physical' AND NOT s.temporary ORDER BY 1");
+    for (std::size_t row = 0; row < physical.size(); ++row)
+      out.physical_slots.push_back({physical.string(row, 0), physical.flag(row, 1), physical.flag(row, 2)});
 
     const Rows timeouts = transaction.query(R"sql(
 SELECT c.name, c.value, d.setrole <> 0, d.setdatabase <> 0

@@ -61,7 +61,8 @@ struct SlotFacts {
   int active_pid = 0;         ///< 0: nobody uses it
   std::string active_name{};  ///< the application_name of that session, where our role may know it
   std::optional<Lsn> confirmed{};
-  std::string lost{};  ///< why nothing can be had from it any more; empty if it can
+  bool synced = false;  ///< a standby keeps it as its primary has it
+  std::string lost{};   ///< why nothing can be had from it any more; empty if it can
 };
 
 /// Source: https://www.postgresql.org/docs/current/view-pg-replication-slots.html
@@ -74,7 +75,8 @@ SELECT s.slot_type, s.plugin, s.database, s.database IS NOT DISTINCT FROM pg_cat
     WHEN j ->> 'invalidation_reason' IS NOT NULL THEN 'invalidation_reason ' || (j ->> 'invalidation_reason')
     WHEN j ->> 'conflicting' = 'true' THEN 'it conflicted with recovery'
     WHEN s.wal_status = 'lost' OR s.restart_lsn IS NULL THEN 'wal_status ' || COALESCE(s.wal_status, 'lost')
-  END
+  END,
+  j ->> 'synced' = 'true' AND pg_catalog.pg_is_in_recovery()
 FROM pg_catalog.pg_replication_slots s
 CROSS JOIN LATERAL pg_catalog.to_jsonb(s) j
 LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid
@@ -94,7 +96,16 @@ WHERE s.slot_name = )sql" +
   slot.active_name = rows.text(0, 6);
   slot.confirmed = Lsn::parse(rows.text(0, 7));
   slot.lost = rows.text(0, 8);
+  slot.synced = !rows.is_null(0, 9) && rows.flag(0, 9);
   return slot;
+}
+
+/// One row, of the timeline on which the server writes its log, in hexadecimal, if it is a primary and this very session
+/// reads from the slot. A standby may have become one meanwhile.
+[[nodiscard]] inline std::string timeline_query(std::string_view slot, int pid) {
+  return "SELECT pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_flush_lsn()), 1, 8) "
+         "FROM pg_catalog.pg_replication_slots s WHERE NOT pg_catalog.pg_is_in_recovery() AND s.active_pid = " +
+         std::to_string(pid) + " AND s.slot_name = " + literal(slot);
 }
 
 [[nodiscard]] inline std::string drop_slot_query(std::string_view slot) {
