@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up what is missing, builds, and runs the tests.
 #   tests/run.sh                all of them
-#   tests/run.sh unit           those with a label: unit compile house consumer integration model fault
+#   tests/run.sh unit           those with a label: unit compile house consumer integration model fault standby
 #   tests/run.sh 'moved key'    those whose name matches a regular expression
 #   tests/run.sh fuzz [SECONDS] what no list of tests has, see tests/fuzz/run.sh
 #   tests/run.sh soak [TIME]    all faults at once, drawn by chance, for 90s, 30m or 2h: two minutes unless you say. It prints
@@ -68,7 +68,7 @@ fi
 cmake --build --preset "$preset"
 
 chosen=()
-[ -z "$postgres" ] || chosen=(-L '^(integration|model|fault)$')
+[ -z "$postgres" ] || chosen=(-L '^(integration|model|fault|standby)$')
 if [ $# -eq 1 ]; then
   if ctest --preset "$preset" --print-labels | grep -qx -e "  $1"; then
     chosen=(-L "^$1\$")

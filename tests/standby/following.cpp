@@ -222,8 +222,8 @@ TEST_CASE("a durable slot on a standby costs no copy after a lost connection or 
   follower.check_equal(bank.database.dsn());
   CHECK(follower.log.count(EventKind::synced) == 1);
   follower.replicator.stop();
-  CHECK(test::Sql(standby.dsn()).value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '" +
-                                       options.slot_name + "'") == "0");
+  CHECK(test::Sql(standby.dsn())
+            .value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '" + options.slot_name + "'") == "0");
 }
 
 TEST_CASE("a slot that the standby had to give up is replaced, with a new copy", "[G3]") {
@@ -246,9 +246,10 @@ TEST_CASE("a slot that the standby had to give up is replaced, with a new copy",
   {
     const Feedback none(standby);
     REQUIRE(test::eventually([&] {
-      return bank.database.value("SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical' AND xmin IS "
-                                 "NULL AND catalog_xmin IS NULL AND slot_name = 'standby_" +
-                                 port_of(standby) + "'") == "1";
+      return bank.database.value(
+                 "SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical' AND xmin IS "
+                 "NULL AND catalog_xmin IS NULL AND slot_name = 'standby_" +
+                 port_of(standby) + "'") == "1";
     }));
     // Rows of the catalog that the slot's transactions may need go.
     REQUIRE(test::eventually([&] {

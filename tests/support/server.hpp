@@ -27,16 +27,8 @@ class Server {
     return Server{state};
   }
 
-  /// A standby of that one, for suites that have it.
-  static Server standby_of_suite() {
-    const char* const state = std::getenv("BTREEMAPPED_TEST_STANDBY");
-    if (state == nullptr)
-      throw std::runtime_error(
-          "no standby for this test: run it by ctest, or start one by 'tests/support/postgres.sh start DIR "
-          "--standby-of "
-          "OTHER_DIR' and set BTREEMAPPED_TEST_STANDBY=DIR");
-    return Server{state};
-  }
+  /// Its standby, in a suite that has one.
+  static Server standby_of_suite() { return Server{of_suite().state_ + "-standby"}; }
 
   /// A libpq connection string of a superuser; the same one after a restart.
   [[nodiscard]] std::string dsn() const {

@@ -100,6 +100,35 @@ TEST_CASE("a standby will do from version 16 on") {
   CHECK(judge_one(server, good_table()).empty());
 }
 
+TEST_CASE("a failover slot needs a primary of version 17") {
+  ServerShape server = good_server();
+  const std::vector<FieldNeed> row = good_row();
+  const TableFacts facts = good_table();
+  const TableToJudge table[] = {{facts, row}};
+  const auto judged = [&] { return judge({server, false, false, true}, table); };
+  server.version = 160004;
+  CHECK_THAT(only(judged()).what, ContainsSubstring("failover slots need 17"));
+  server.version = 170000;
+  CHECK(judged().empty());
+  server.in_recovery = true;
+  CHECK_THAT(only(judged()).remedy, ContainsSubstring("target_session_attrs=read-write"));
+}
+
+TEST_CASE("a missing publication of a standby is to be created on its primary, whoever wants to create it") {
+  ServerShape server = good_server();
+  server.version = 170000;
+  server.in_recovery = true;
+  server.publications.front().exists = false;
+  TableFacts facts = good_table();
+  facts.publications.clear();
+  for (const bool creates : {false, true}) {
+    const std::vector<Problem> problems = judge_one(server, facts, good_row(), creates);
+    REQUIRE(!problems.empty());
+    CHECK_THAT(problems.back().remedy,
+               ContainsSubstring("CREATE PUBLICATION") && ContainsSubstring("-- on the primary"));
+  }
+}
+
 TEST_CASE("no free slot is an error, and one is enough") {
   ServerShape server = good_server();
   server.used_slots = 9;

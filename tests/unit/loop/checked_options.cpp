@@ -76,6 +76,21 @@ TEST_CASE("a slot name that the server would refuse is refused") {
   must_be_refused(options, "slot name");
 }
 
+TEST_CASE("a failover slot that is not durable is refused") {
+  Options options = good_options();
+  options.slot_name = "mine";
+  options.failover_slot = true;
+  must_be_refused(options, "Options::failover_slot needs Options::durable_slot");
+  options.durable_slot = true;
+  CHECK_NOTHROW(check_options(options));
+}
+
+TEST_CASE("a connection string of the primary that cannot be read is refused") {
+  Options options = good_options();
+  options.primary_connection = "host=localhost oops";
+  must_be_refused(options, "connection string");
+}
+
 TEST_CASE("a connection string that cannot be read is refused without a word of it") {
   Options options = good_options();
   options.connection += " oops";

@@ -1,5 +1,6 @@
 // What is judged of role, server and connection beside what keeps a table from being followed.
 
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -121,6 +122,52 @@ TEST_CASE("a standby without feedback is a warning, and any standby a note") {
   REQUIRE(findings.size() == 2);
   CHECK(findings[0].severity == warning);
   CHECK_THAT(findings[0].remedy, ContainsSubstring("hot_standby_feedback = on"));
+}
+
+TEST_CASE("a way to the primary is told the right that it needs there") {
+  Patient patient;
+  patient.server.in_recovery = patient.checkup.hot_standby_feedback = patient.intention.reaches_primary = true;
+  CHECK_THAT(patient.only(note).remedy,
+             ContainsSubstring("GRANT EXECUTE ON FUNCTION pg_log_standby_snapshot() TO \"reader\""));
+}
+
+/// The warnings, of which there are so many.
+std::vector<Finding> warnings_of(const Patient& patient, std::size_t count) {
+  std::vector<Finding> found = patient.findings();
+  std::erase_if(found, [](const Finding& each) { return each.severity != warning; });
+  REQUIRE(found.size() == count);
+  return found;
+}
+
+TEST_CASE("a failover slot wants a standby that is waited for and feeds back") {
+  Patient patient;
+  CHECK(patient.findings().empty());
+  patient.intention.failover_slot = true;
+  CHECK_THAT(warnings_of(patient, 2)[0].remedy, ContainsSubstring("pg_create_physical_replication_slot"));
+  patient.checkup.physical_slots = {{"one", true, true}};
+  CHECK_THAT(warnings_of(patient, 1)[0].remedy, ContainsSubstring("synchronized_standby_slots = 'one'"));
+  patient.checkup.waits_for = {"one"};
+  CHECK_THAT(patient.only(note).remedy, ContainsSubstring("synced AND NOT temporary"));
+  patient.checkup.physical_slots = {{"one", true, false}};
+  CHECK_THAT(warnings_of(patient, 1)[0].remedy, ContainsSubstring("hot_standby_feedback = on"));
+  patient.checkup.physical_slots = {{"one", false, false}};
+  CHECK_THAT(warnings_of(patient, 1)[0].what, ContainsSubstring("\"one\", which no standby uses"));
+}
+
+TEST_CASE("a standby that is to take over is told what it lacks for failover slots") {
+  Patient patient;
+  patient.server.in_recovery = patient.checkup.hot_standby_feedback = patient.intention.failover_slot = true;
+  patient.checkup.upstream_lacks_dbname = true;
+  const std::vector<Finding> found = warnings_of(patient, 3);
+  CHECK_THAT(found[0].remedy, ContainsSubstring("sync_replication_slots = on"));
+  CHECK_THAT(found[1].remedy, ContainsSubstring("primary_slot_name = 'standby1'"));
+  CHECK_THAT(found[2].what, ContainsSubstring("no dbname"));
+  patient.checkup.syncs_slots = patient.checkup.has_primary_slot = true;
+  patient.checkup.upstream_lacks_dbname = false;
+  static_cast<void>(warnings_of(patient, 0));
+  patient.server.version = 160000;
+  patient.checkup.syncs_slots = false;
+  static_cast<void>(warnings_of(patient, 0));
 }
 
 TEST_CASE("a superuser is one warning, with a role that may do just what is needed") {

@@ -111,7 +111,6 @@ class Attempt {
     if (!plan_.source.system_identifier.empty() && plan_.source.system_identifier != identity_.system_identifier)
       throw_two_servers();
     plan_.source.system_identifier = identity_.system_identifier;
-    timeline_.store(identity_.timeline);
     pinned_ = pq::pinned_to(pq::with_defaults(plan_.source.connection), stream_->connection().address());
     control_.open(pinned_);
     const sql::Rows block = stream_->connection().exec("SHOW wal_block_size", "cannot read wal_block_size");
@@ -148,7 +147,12 @@ class Attempt {
       lock_slot(session, plan_.slot_name);
       out.log_end = require_same_history(*stream_, session, identity_, from);
       out.altered = find_altered(session, {from.followed, {}}, publications_, backend_pid_);
-      return require_slot_at(session, plan_.slot_name, from.position);
+      const Lsn kept = require_slot_at(session, plan_.slot_name, from.position);
+      // A standby that has been promoted since shows its slots as its own, and may have another history.
+      const pq::SystemIdentity now = stream_->identify_system(no_deadline);
+      if (now.timeline != identity_.timeline)
+        out.log_end = require_same_history(*stream_, session, identity_ = now, from);
+      return kept;
     });
     followed_ = from.followed;
     for (const Table* const table : out.altered) forget(*table);
@@ -234,9 +238,13 @@ class Attempt {
       if (!resumes_at_ && error.sqlstate() == "57P01") require_shutdown();
       throw;
     }
-    if (!resumes_at_) return;
-    // The server would pass over in silence what somebody else has read until now.
-    control_.ask([&](sql::Session& session) { require_slot_at(session, plan_.slot_name, resumes_at_, backend_pid_); });
+    timeline_.store(identity_.timeline);
+    if (!plan_.durable) return;
+    control_.ask([&](sql::Session& session) {
+      // The server would pass over in silence what somebody else has read until now.
+      if (resumes_at_) require_slot_at(session, plan_.slot_name, resumes_at_, backend_pid_);
+      see_timeline(session);
+    });
   }
 
   /// The driver's, once started.
@@ -257,8 +265,7 @@ class Attempt {
 
   CatalogLook look(const WatchList& list) {
     return ask_again([&](sql::Session& session) {
-      if (plan_.durable)
-        if (const auto now = read_timeline(session, plan_.slot_name, backend_pid_)) timeline_.store(*now);
+      if (plan_.durable) see_timeline(session);
       return look_at_catalog(session, list, publications_, backend_pid_);
     });
   }
@@ -295,6 +302,10 @@ class Attempt {
         "the server ended the session with the slot; if it had to keep too much of its log during the copy, "
         "raise max_slot_wal_keep_size",
         {.sqlstate = "55000", .retryable = true});
+  }
+
+  void see_timeline(sql::Session& session) {
+    if (const auto now = read_timeline(session, plan_.slot_name, backend_pid_)) timeline_.store(*now);
   }
 
   void forget(const Table& table) {
