@@ -34,7 +34,7 @@ struct Options {
   /// you: SELECT pg_drop_replication_slot('name'). A slot of this name that is not this library's is left alone.
   bool durable_slot = false;
   /// Makes the durable slot one that standbys keep as well, so that the stream goes on, without a copy, on the one that
-  /// is promoted. From PostgreSQL 17 on; the server and its standbys have to be set up for it, see the README. Only with
+  /// is promoted. From PostgreSQL 17 on; server and standbys have to be set up for it, see the README. Only with
   /// `synchronized_standby_slots` there is nothing here that the promoted standby does not have: without it, tables are
   /// copied afresh where there was.
   bool failover_slot = false;

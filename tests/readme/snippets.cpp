@@ -241,6 +241,30 @@ TEST_CASE("verifying as the README does", "[readme]") {
   CHECK(printed.text() == block("verify.text"));
 }
 
+TEST_CASE("the README's options of a failover slot are taken", "[readme]") {
+#include "readme/failover.cpp"
+  const auto cars = replicator.add_replica<Car, 2>("cars");
+  CHECK_NOTHROW(replicator.start());
+  replicator.stop();
+}
+
+TEST_CASE("the README's shards are disjoint, and together the table", "[readme]") {
+  Shop shop;
+  std::istringstream lines(block("shards.sql"));
+  for (std::string line; std::getline(lines, line);) shop.sql().exec(line);
+  std::size_t rows = 0;
+  for (const char* const publication : {"cars_shard0", "cars_shard1"}) {
+    btreemapped::Options options = as_reader();
+    options.publication = publication;
+    btreemapped::Replicator replicator(options);
+    const auto cars = replicator.add_replica<Car, 2>("cars");
+    test::start_and_sync(replicator);
+    CHECK(cars.size() > 0);
+    rows += cars.size();
+  }
+  CHECK(rows == 6);
+}
+
 TEST_CASE("the README's doctor finds what is shown, and is told by a program, too", "[readme]") {
   Shop shop;
   shop.sql().exec("REVOKE SELECT ON cars FROM cars_reader");

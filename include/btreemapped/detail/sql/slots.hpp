@@ -100,8 +100,8 @@ WHERE s.slot_name = )sql" +
   return slot;
 }
 
-/// One row, of the timeline on which the server writes its log, in hexadecimal, if it is a primary and this very session
-/// reads from the slot. A standby may have become one meanwhile.
+/// One row, of the timeline on which the server writes its log, in hexadecimal, if it is a primary and just this
+/// session reads from the slot. A standby may have become one meanwhile.
 [[nodiscard]] inline std::string timeline_query(std::string_view slot, int pid) {
   return "SELECT pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_flush_lsn()), 1, 8) "
          "FROM pg_catalog.pg_replication_slots s WHERE NOT pg_catalog.pg_is_in_recovery() AND s.active_pid = " +
