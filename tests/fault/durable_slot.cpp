@@ -285,6 +285,10 @@ TEST_CASE("a server that was restored from a backup is not taken for the one tha
   REQUIRE(scene.accounts->size() == 101);
   scene.proxy.mend();
   static_cast<void>(scene.log.wait_for(EventKind::synced, 2));
+  std::string events;
+  for (const btreemapped::Event& event : scene.log.all())
+    events += std::string{to_string(event.kind)} + " " + event.message + "\n";
+  INFO(events);
   CHECK(scene.log.count(EventKind::resumed) == 1);
   CHECK(scene.accounts->size() == 100);
   scene.check_equal();

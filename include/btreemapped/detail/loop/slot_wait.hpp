@@ -48,7 +48,7 @@ class SlotWait {
     runner_.on_control(&Attempt::who_blocks, [this](const std::string& blockers) {
       if (look_at_ == Time::max() || blockers.empty()) return;
       blockers_ = blockers;
-      notifier_->post({EventKind::slot_waiting, table_, "creating the slot takes long: it is " + blockers, 0, {}});
+      notifier_->post({EventKind::slot_waiting, table_, "creating the slot waits; it is " + blockers, 0, {}});
     });
   }
 
