@@ -26,14 +26,8 @@ inline constexpr int oldest_server_version = 150000;
                      [](const Problem& each) { return each.severity == Problem::Severity::error; });
 }
 
-/// What the options ask of a server.
-struct ServerWish {
-  bool never_ahead = false;
-  bool failover_slot = false;
-};
-
 /// What keeps this server from being followed at all.
-[[nodiscard]] inline std::vector<Problem> judge_server(const ServerShape& server, const ServerWish& wish = {}) {
+[[nodiscard]] inline std::vector<Problem> judge_server(const ServerShape& server, const ServerUse& use = {}) {
   std::vector<Problem> out;
   const auto add = [&](std::string what, std::string remedy, Problem::Severity severity = Problem::Severity::error) {
     out.push_back({severity, {}, {}, std::move(what), std::move(remedy)});
@@ -53,17 +47,22 @@ struct ServerWish {
         "ALTER SYSTEM SET wal_level = 'logical'; -- and restart the server");
   }
 
-  if (wish.failover_slot && server.version < 170000) {
+  if (use.failover_slot && server.version < 170000) {
     add("the server is PostgreSQL " + std::to_string(server.version / 10000) + "; failover slots need 17",
         "set failover_slot = false, or upgrade the server");
-  } else if (wish.failover_slot && server.in_recovery) {
+  } else if (use.failover_slot && server.in_recovery) {
     add("the server is a standby, where no failover slot can be made",
         "connect to the primary: name all hosts, and add target_session_attrs=read-write to the connection string");
   }
 
-  if (server.waits_for_us && wish.never_ahead) {
+  if (server.waits_for_us && use.never_ahead) {
     add("commits wait for a standby of this very name, which with never_ahead waits for them",
         "take our application_name out of synchronous_standby_names, or set never_ahead = false");
+  } else if (server.waits_for_us && use.temporary_slot) {
+    add("commits wait for a standby of this very name (synchronous_standby_names), and the slot is a temporary one: "
+        "after a lost connection a new slot waits for these commits, and they for us, for ever",
+        "set durable_slot and slot_name in the options, or take our application_name out of synchronous_standby_names",
+        Problem::Severity::warning);
   }
 
   const auto check_free = [&](std::string_view what, std::string_view setting, int limit, int used) {
@@ -137,7 +136,7 @@ inline void add_new(std::vector<Problem>& to, std::span<const Problem> problems)
 
 /// All that keeps these tables from being followed. Pure: the catalog has been read.
 [[nodiscard]] inline std::vector<Problem> judge(const PreflightContext& context, std::span<const TableToJudge> tables) {
-  std::vector<Problem> out = judge_server(context.server, {context.never_ahead, context.failover_slot});
+  std::vector<Problem> out = judge_server(context.server, context.use);
   if (context.server.version < oldest_server_version) return out;  // nothing else could be read
   for (const TableToJudge& each : tables) add_new(out, TableJudge{context, each.facts, each.needs}.judge());
   add_new(out, judge_publications(context, tables));

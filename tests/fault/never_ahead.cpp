@@ -14,6 +14,8 @@
 #include "support/database.hpp"
 #include "support/eventually.hpp"
 #include "support/server.hpp"
+#include "support/sql.hpp"
+#include "support/synchronous_commits.hpp"
 
 namespace never_ahead_test {
 
@@ -25,27 +27,6 @@ struct Item {
   std::int32_t amount;
 
   friend bool operator==(const Item&, const Item&) = default;
-};
-
-/// Commits of the server wait for a standby that does not exist, until this dies.
-class WaitingCommits {
- public:
-  explicit WaitingCommits(test::Database& database, const std::string& standby = "nobody") : database_(database) {
-    set("'" + standby + "'");
-  }
-  ~WaitingCommits() { set("''"); }
-
- private:
-  void set(const std::string& names) {
-    test::Sql sql(database_.dsn());
-    sql.exec("SET synchronous_commit = local");
-    sql.exec("ALTER SYSTEM SET synchronous_standby_names = " + names);
-    sql.exec("SELECT pg_reload_conf()");
-    REQUIRE(test::eventually(
-        [&] { return "'" + sql.value("SELECT current_setting('synchronous_standby_names')") + "'" == names; }));
-  }
-
-  test::Database& database_;
 };
 
 test::Server running_server() {
@@ -75,7 +56,7 @@ TEST_CASE("with never_ahead a commit that waits for a standby is shown when the 
 
   std::future<void> writer;
   {
-    const WaitingCommits waiting(database);
+    const test::SynchronousCommits waiting(database.dsn(), "nobody");
     writer = std::async(std::launch::async, [&] {
       test::Sql sql(database.dsn());
       sql.exec("UPDATE items SET amount = 2");
@@ -113,7 +94,7 @@ TEST_CASE("never_ahead is refused where commits wait for this very Replicator", 
   const test::Server server = running_server();
   test::Database database({}, server.dsn());
   make_items(database);
-  const WaitingCommits waiting(database, "btreemapped");
+  const test::SynchronousCommits waiting(database.dsn(), "btreemapped");
   btreemapped::Options options = database.options();
   options.never_ahead = true;
   btreemapped::Replicator replicator(options);

@@ -17,6 +17,7 @@ using btreemapped::detail::has_errors;
 using btreemapped::detail::Problem;
 using btreemapped::detail::PublicationShape;
 using btreemapped::detail::ServerShape;
+using btreemapped::detail::ServerUse;
 using btreemapped::detail::TableToJudge;
 using btreemapped::detail::UniqueIndexShape;
 using btreemapped::detail::sql::TableFacts;
@@ -146,6 +147,20 @@ TEST_CASE("no free walsender is an error, and one is enough") {
   CHECK(judge_one(server, good_table()).empty());
   server.used_senders = 10;
   CHECK_THAT(only(judge_one(server, good_table())).remedy, ContainsSubstring("max_wal_senders = 14"));
+}
+
+TEST_CASE("commits that wait for us want a durable slot, and cannot be waited for") {
+  ServerShape server = good_server();
+  const ServerUse temporary{.temporary_slot = true};
+  CHECK(judge_server(server, temporary).empty());
+  server.waits_for_us = true;
+  CHECK(judge_server(server).empty());
+  const Problem warning = only(judge_server(server, temporary));
+  CHECK(warning.severity == Problem::Severity::warning);
+  CHECK_THAT(warning.remedy, ContainsSubstring("durable_slot"));
+  const Problem refusal = only(judge_server(server, {.never_ahead = true, .temporary_slot = true}));
+  CHECK(refusal.severity == Problem::Severity::error);
+  CHECK_THAT(refusal.remedy, ContainsSubstring("never_ahead = false"));
 }
 
 TEST_CASE("a missing publication is reported once, for all tables") {

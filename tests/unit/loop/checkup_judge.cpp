@@ -170,6 +170,16 @@ TEST_CASE("a standby that is to take over is told what it lacks for failover slo
   static_cast<void>(warnings_of(patient, 0));
 }
 
+TEST_CASE("of commits that wait for a durable slot's Replicator it is told what that means, and how it ends") {
+  Patient patient;
+  patient.server.waits_for_us = true;
+  CHECK(patient.findings().empty());  // with a temporary slot that is a warning, said elsewhere
+  patient.intention.durable_slot = true;
+  const Finding found = patient.only(note);
+  CHECK_THAT(found.what, ContainsSubstring("in memory only"));
+  CHECK_THAT(found.remedy, ContainsSubstring("ALTER SYSTEM SET synchronous_standby_names = '';"));
+}
+
 TEST_CASE("a superuser is one warning, with a role that may do just what is needed") {
   Patient patient;
   patient.checkup.superuser = patient.checkup.creates_roles = patient.checkup.creates_databases = true;

@@ -33,6 +33,7 @@
 #include <btreemapped/detail/sql/blockers.hpp>
 #include <btreemapped/detail/sql/copy_guard.hpp>
 #include <btreemapped/detail/sql/log_end.hpp>
+#include <btreemapped/detail/sql/mutual_wait.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
@@ -81,7 +82,7 @@ class Attempt {
       : plan_(std::move(plan)),
         publications_(publication_names(options)),
         create_publication_(options.create_publication && plan_.follows),
-        never_ahead_(options.never_ahead && plan_.follows),
+        use_(plan_.follows ? ServerUse{options.never_ahead, !options.durable_slot, options.failover_slot} : ServerUse{}),
         slot_timeout_(options.slot_timeout),
         lock_timeout_(options.lock_timeout),
         answer_timeout_(options.answer_timeout),
@@ -180,7 +181,7 @@ class Attempt {
     });
     if (catalog.server.system_identifier != plan_.source.system_identifier) throw_two_servers();
     on_standby_.store(catalog.server.in_recovery);
-    return judge_catalog(catalog, plan_.tables, {never_ahead_, plan_.failover}, followed_);
+    return judge_catalog(catalog, plan_.tables, use_, followed_);
   }
 
   /// Blocks and locks: until the transactions that are writing now have ended, or slot_timeout.
@@ -200,8 +201,12 @@ class Attempt {
   /// attempt fails for want of an explanation.
   std::string who_blocks() {
     try {
-      std::string found =
-          control_.ask([&](sql::Session& session) { return sql::describe(sql::find_blockers(session, backend_pid_)); });
+      std::string found = control_.ask([&](sql::Session& session) {
+        std::string blockers = sql::describe(sql::find_blockers(session, backend_pid_));
+        // Those who wait for us do not wait long where there is a stream already.
+        if (plan_.follows && !blockers.empty()) blockers += describe(sql::find_mutual_wait(session, backend_pid_));
+        return blockers;
+      });
       return found.empty() && on_standby_ ? nudge_.explanation() : found;
     } catch (const Error&) {
       return {};
@@ -403,7 +408,7 @@ class Attempt {
   Plan plan_;
   const std::vector<std::string> publications_;
   const bool create_publication_;
-  const bool never_ahead_;
+  const ServerUse use_;
   const std::chrono::milliseconds slot_timeout_;
   const std::chrono::milliseconds lock_timeout_;
   const std::chrono::milliseconds answer_timeout_;

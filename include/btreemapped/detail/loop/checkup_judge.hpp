@@ -32,6 +32,7 @@ struct Intention {
   int slots = 2;  ///< and walsenders, that it may need at once beside those in use
   bool creates_publication = false;
   bool may_replicate = true;
+  bool durable_slot = false;
   bool failover_slot = false;
   bool reaches_primary = false;  ///< of a standby
 };
@@ -52,6 +53,7 @@ class CheckupJudge {
     else if (intention.failover_slot && server_.version >= 170000) check_failover();
     check_timeouts();
     for (const sql::TableFacts& table : tables_) check_filter(table);
+    if (server_.waits_for_us && intention.durable_slot) note_synchronous();
     if (intention.may_replicate && !checkup_.superuser) note_power();
     return std::move(out_);
   }
@@ -253,6 +255,16 @@ class CheckupJudge {
     note({}, "a failover slot survives a promotion only once the standby has it in step",
          "SELECT slot_name, synced AND NOT temporary AND invalidation_reason IS NULL AS ready FROM "
          "pg_replication_slots WHERE failover; -- on the standby, some seconds after the start");
+  }
+
+  void note_synchronous() {
+    note(
+        {},
+        "commits of the whole server wait until this Replicator shows them (synchronous_standby_names): they hang "
+        "while "
+        "it is away; and what it has acknowledged it keeps in memory only, so it is no substitute for a standby",
+        "ALTER SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf(); -- when they hang, and before it is "
+        "stopped");
   }
 
   void check_timeouts() {

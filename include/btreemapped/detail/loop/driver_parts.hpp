@@ -52,7 +52,7 @@ struct DriverParts {
         runner(options, around.mailbox, [](const std::exception_ptr& reason) { std::rethrow_exception(reason); }),
         slot(options),
         policy(options),
-        slot_wait(options, notifier, runner),
+        slot_wait(options, notifier, runner, &board),
         buffer(options.max_transaction_bytes),
         care(options, store, notifier, around.mailbox, health, runner, buffer, board),
         end_of_log(store, care) {

@@ -191,7 +191,8 @@ class Examination {
     std::vector<TableName> names;
     for (const Subject& each : subjects_) names.push_back(each.name);
     const std::vector<sql::TableFacts> facts = sql::read_tables(session, names, publications_);
-    const PreflightContext context{server, options_.create_publication, options_.never_ahead, options_.failover_slot};
+    const PreflightContext context{server, options_.create_publication,
+                                   {options_.never_ahead, !options_.durable_slot, options_.failover_slot}};
 
     std::vector<std::vector<FieldNeed>> needs;
     for (std::size_t n = 0; n < facts.size(); ++n) {
@@ -211,8 +212,8 @@ class Examination {
     for (std::size_t n = 0; n < facts.size(); ++n)
       if (subjects_[n].needs.empty()) note_unreadable(server, facts[n]);
     add(CheckupJudge{server, sql::read_checkup(session, shapes), facts}.judge(
-        {slots_, options_.create_publication && !server.in_recovery, may_replicate, options_.failover_slot,
-         !options_.primary_connection.empty()}));
+        {slots_, options_.create_publication && !server.in_recovery, may_replicate, options_.durable_slot,
+         options_.failover_slot, !options_.primary_connection.empty()}));
   }
 
   /// Those with a key that will do, if there is one.

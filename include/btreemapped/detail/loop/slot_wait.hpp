@@ -9,6 +9,7 @@
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/attempt_runner.hpp>
 #include <btreemapped/detail/loop/notifier.hpp>
+#include <btreemapped/detail/loop/status_board.hpp>
 #include <btreemapped/options.hpp>
 #include <btreemapped/status.hpp>
 
@@ -22,10 +23,13 @@ class SlotWait {
   using Clock = std::chrono::steady_clock;
   using Time = Clock::time_point;
 
-  SlotWait(const Options& options, std::shared_ptr<Notifier> notifier, AttemptRunner& runner)
+  /// `board` is told, too, if it is for all tables.
+  SlotWait(const Options& options, std::shared_ptr<Notifier> notifier, AttemptRunner& runner,
+           StatusBoard* board = nullptr)
       : first_look_(std::min<Clock::duration>(interval, options.slot_timeout / 2)),
         notifier_(std::move(notifier)),
-        runner_(runner) {}
+        runner_(runner),
+        board_(board) {}
 
   /// `table` is the one that waits; empty where all do.
   void begin(Time now, std::string table = {}) {
@@ -48,7 +52,9 @@ class SlotWait {
     runner_.on_control(&Attempt::who_blocks, [this](const std::string& blockers) {
       if (look_at_ == Time::max() || blockers.empty()) return;
       blockers_ = blockers;
-      notifier_->post({EventKind::slot_waiting, table_, "creating the slot waits; it is " + blockers, 0, {}});
+      const std::string message = "creating the slot waits; it is " + blockers;
+      if (board_ != nullptr) board_->set_error(message);
+      notifier_->post({EventKind::slot_waiting, table_, message, 0, {}});
     });
   }
 
@@ -61,6 +67,7 @@ class SlotWait {
   const Clock::duration first_look_;
   const std::shared_ptr<Notifier> notifier_;
   AttemptRunner& runner_;
+  StatusBoard* const board_;
   std::string table_{};
   Time look_at_ = Time::max();
   std::string blockers_{};

@@ -61,11 +61,11 @@ struct PreflightFindings {
 };
 
 /// Judges server, publication and tables. Those without an error are to be followed.
-inline PreflightFindings judge_catalog(TableCatalog& catalog, const std::vector<Table*>& tables, ServerWish wish,
+inline PreflightFindings judge_catalog(TableCatalog& catalog, const std::vector<Table*>& tables, const ServerUse& use,
                                        std::vector<Followed>& followed) {
   const ServerShape& server = catalog.server;
   PreflightFindings findings;
-  findings.server = judge_server(server, wish);
+  findings.server = judge_server(server, use);
   if (catalog.tables.empty()) return findings;
   std::vector<TableToJudge> all;
   for (std::size_t i = 0; i < catalog.tables.size(); ++i) all.push_back({catalog.tables[i], tables[i]->needs()});

@@ -18,13 +18,19 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
+/// What bears on the server as a whole of how it is followed.
+struct ServerUse {
+  bool never_ahead = false;
+  bool temporary_slot = false;
+  bool failover_slot = false;
+};
+
 /// What the judge knows beside the catalog.
 struct PreflightContext {
   const ServerShape& server;
   /// A missing publication is not a problem yet: it will be created for tables that are otherwise fit for it.
   bool creates_publication = false;
-  bool never_ahead = false;
-  bool failover_slot = false;
+  ServerUse use{};
 };
 
 /// Judges one table for one row type. A class only because its checks share what they look at.

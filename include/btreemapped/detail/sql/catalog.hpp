@@ -9,6 +9,7 @@
 
 #include <btreemapped/detail/shape.hpp>
 #include <btreemapped/detail/sql/fingerprint.hpp>
+#include <btreemapped/detail/sql/mutual_wait.hpp>
 #include <btreemapped/detail/sql/quote.hpp>
 #include <btreemapped/detail/sql/rows.hpp>
 #include <btreemapped/detail/sql/session.hpp>
@@ -32,11 +33,8 @@ SELECT pg_catalog.current_setting('server_version_num'), s.system_identifier, pg
   (SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots),
   pg_catalog.current_setting('max_wal_senders'),
   (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_get_wal_senders() w WHERE w.pid <> )sql" +
-                                          std::to_string(own_sender) + R"sql(),
-  EXISTS (SELECT FROM pg_catalog.regexp_split_to_table(
-      pg_catalog.lower(pg_catalog.current_setting('synchronous_standby_names')), '[ ,()"]+') word
-    WHERE word IN ('*', pg_catalog.lower(pg_catalog.current_setting('application_name'))))
-FROM pg_catalog.pg_control_system() s)sql");
+                                          std::to_string(own_sender) + "),\n  " + std::string{names_us} +
+                                          "\nFROM pg_catalog.pg_control_system() s");
     ServerShape shape;
     shape.version = server.number<int>(0, 0);
     shape.system_identifier = server.text(0, 1);
