@@ -32,6 +32,7 @@ struct Options {
   /// without end unless `max_slot_wal_keep_size` says otherwise. It is dropped by stop(), and when following has become
   /// impossible; that of a process that has crashed is dropped by the next one that starts with its name, or must be by
   /// you: SELECT pg_drop_replication_slot('name'). A slot of this name that is not this library's is left alone.
+  /// A must where writers wait for this Replicator, as synchronous_standby_names has its application_name.
   bool durable_slot = false;
   /// Makes the durable slot one that standbys keep as well, so that the stream goes on, without a copy, on the one that
   /// is promoted. From PostgreSQL 17 on; server and standbys have to be set up for it, see the README. Only with
