@@ -26,6 +26,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/server.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
@@ -117,7 +118,7 @@ class Scene {
   test::Proxy proxy{database.reader_dsn()};
   const std::string slot = "durable_" + std::to_string(std::random_device{}());
   test::EventLog log{};
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<btreemapped::Replica<Account, 1>> accounts{};
 };
 

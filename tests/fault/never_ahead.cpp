@@ -13,6 +13,7 @@
 
 #include "support/database.hpp"
 #include "support/eventually.hpp"
+#include "support/replicator.hpp"
 #include "support/server.hpp"
 #include "support/sql.hpp"
 #include "support/synchronous_commits.hpp"
@@ -46,11 +47,11 @@ TEST_CASE("with never_ahead a commit that waits for a standby is shown when the 
   test::Database database({}, server.dsn());
   make_items(database);
   btreemapped::Options options = database.options();
-  btreemapped::Replicator ahead(options);
+  test::Replicator ahead(options);
   const auto items_ahead = ahead.add_replica<Item, 1>("items");
   test::start_and_sync(ahead);
   options.never_ahead = true;
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
 
@@ -80,7 +81,7 @@ TEST_CASE("with never_ahead all commits arrive, in order, with aborted and neste
   make_items(database);
   btreemapped::Options options = database.options();
   options.never_ahead = true;
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   for (int i = 2; i <= 50; ++i)
@@ -97,7 +98,7 @@ TEST_CASE("never_ahead is refused where commits wait for this very Replicator", 
   const test::SynchronousCommits waiting(database.dsn(), "btreemapped");
   btreemapped::Options options = database.options();
   options.never_ahead = true;
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   CHECK_THROWS_WITH(test::wait_until_synced(replicator), ContainsSubstring("never_ahead"));

@@ -20,6 +20,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/server.hpp"
 #include "support/threads.hpp"
 
@@ -71,7 +72,7 @@ void ends_equal_after(std::string_view mode) {
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   test::Load load(database.dsn(), 2, changes(), test::Load::Lost::opens_again);
@@ -99,7 +100,7 @@ TEST_CASE("while the server is down reads go on at the last commit", "[G5]") {
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   database.exec("UPDATE accounts SET amount = 7 WHERE id = 7");
@@ -130,7 +131,7 @@ TEST_CASE("a crash of the server in the middle of a large transaction leaves all
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   const std::vector<Account> before = table(database);
@@ -164,7 +165,7 @@ TEST_CASE("a crash of the server during the copy starts the copy again", "[G1][G
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   proxy.hold("COPY ");
   replicator.start();
@@ -185,7 +186,7 @@ TEST_CASE("a prepared transaction that outlives a crash is one commit when its t
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   const std::vector<Account> before = table(database);
@@ -216,7 +217,7 @@ TEST_CASE("a slot whose log the server has thrown away is replaced, with a new c
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   proxy.freeze();
@@ -246,7 +247,7 @@ TEST_CASE("a commit that waits for us as a synchronous standby does not wait for
     }
     test::Database& database;
   } const no_standbys_at_the_end{database};
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   database.exec("SET synchronous_commit = local");
@@ -286,7 +287,7 @@ TEST_CASE("a fast shutdown of the server does not wait for an idle client", "[G7
   test::Database database({}, server.dsn());
   make_accounts(database);
   be_patient(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Account, 1>("accounts"));
   test::start_and_sync(replicator);
   database.exec("INSERT INTO accounts VALUES (1000, 0)");
@@ -304,7 +305,7 @@ TEST_CASE("a fast shutdown of the server does not wait for a client that is held
   test::Database database({}, server.dsn());
   make_accounts(database);
   be_patient(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   {
@@ -337,7 +338,7 @@ TEST_CASE("a client that follows another server at the old address has that serv
   btreemapped::Options options = old_database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   proxy.cut();

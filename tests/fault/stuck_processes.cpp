@@ -17,6 +17,7 @@
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/server.hpp"
 
 namespace stuck_processes_test {
@@ -80,7 +81,7 @@ struct Scene {
   std::optional<test::Database> database{};
   std::optional<test::Proxy> proxy{};
   test::EventLog log{};
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<btreemapped::Replica<Item, 1>> items{};
   std::vector<std::string> stopped{};
 };

@@ -23,6 +23,7 @@
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/server.hpp"
 #include "support/sql.hpp"
 #include "support/synchronous_commits.hpp"
@@ -110,7 +111,7 @@ class Scene {
   std::optional<test::Proxy> proxy{};
   test::EventLog log{};
   std::string slot{};
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<btreemapped::Replica<Item, 1>> items{};
   std::deque<Writer> writers{};
   std::deque<std::shared_future<void>> running{};

@@ -26,6 +26,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/threads.hpp"
 
 namespace bounds_test {
@@ -88,7 +89,7 @@ class Scene {
   test::Database database{};
   test::EventLog log{};
   test::Proxy proxy;
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<btreemapped::Replica<Document, 1>> lefts{};
   std::optional<btreemapped::Replica<Document, 1>> rights{};
   std::optional<btreemapped::Replica<Document, 1>> others{};

@@ -16,6 +16,7 @@
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/following.hpp"
+#include "support/replicator.hpp"
 
 namespace columns_test {
 
@@ -46,7 +47,7 @@ struct ByTwice {
 
 template <class Row>
 std::string complaint(const btreemapped::Options& options) {
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.template add_replica<Row, 1>("items"));
   replicator.start();
   try {
@@ -74,7 +75,7 @@ TEST_CASE("a stored generated column is followed where the publication says so, 
         "TABLE items (twice, id)"}) {
     CAPTURE(how);
     database.exec(how + "; TRUNCATE items; INSERT INTO items VALUES (1), (2)");
-    btreemapped::Replicator replicator(database.options());
+    test::Replicator replicator(database.options());
     const auto items = replicator.add_replica<Doubled, 1>("items");
     test::start_and_sync(replicator);
     CHECK(items.to_vector() == std::vector<Doubled>{{1, 2}, {2, 4}});
@@ -95,7 +96,7 @@ TEST_CASE("a generated column may be the key where it is published", "[columns]"
   CHECK_THAT(complaint<ByTwice>(database.options()), ContainsSubstring("public.items, column twice"));
   if (version_of(database) < 180000) return;
   database.exec("ALTER PUBLICATION pub SET (publish_generated_columns = stored)");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<ByTwice, 1>("items");
   test::start_and_sync(replicator);
   database.exec("UPDATE items SET id = 7 WHERE id = 1; DELETE FROM items WHERE id = 2");
@@ -142,7 +143,7 @@ TEST_CASE("a whole old row with a generated column is followed, or refused where
     const std::size_t remedy = message.find("remedy: ");
     database.exec(message.substr(remedy + 8, message.find('\n', remedy) - remedy - 8));
   }
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   database.exec("UPDATE items SET id = 2; INSERT INTO items VALUES (1, 'b'); DELETE FROM items WHERE name = 'b'");

@@ -23,6 +23,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
 
@@ -133,7 +134,7 @@ class Scene {
   test::Proxy proxy{database.reader_dsn()};
   const std::string slot = "durable_" + std::to_string(std::random_device{}());
   test::EventLog log{};
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<btreemapped::Replica<Account, 1>> accounts{};
   std::optional<btreemapped::Replica<Account, 1>> others{};
   int copies = 0;
@@ -413,7 +414,7 @@ TEST_CASE("two processes do not share a slot", "[G7][durable_slot]") {
   btreemapped::Options options = scene.options();
   options.slot_timeout = 300ms;
   options.on_event = log.hook();
-  btreemapped::Replicator second(options);
+  test::Replicator second(options);
   static_cast<void>(second.add_replica<Account, 1>("accounts"));
   second.start();
   CHECK_THROWS_AS(second.synced().get(), SlotError);
@@ -430,7 +431,7 @@ TEST_CASE("a successor waits for the slot until its predecessor has stopped", "[
   test::EventLog log;
   btreemapped::Options options = scene.options();
   options.on_event = log.hook();
-  btreemapped::Replicator second(options);
+  test::Replicator second(options);
   const auto accounts = second.add_replica<Account, 1>("accounts");
   second.start();
   static_cast<void>(log.wait_for(EventKind::slot_waiting));

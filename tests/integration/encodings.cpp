@@ -15,6 +15,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/following.hpp"
+#include "support/replicator.hpp"
 
 namespace encodings_test {
 
@@ -57,7 +58,7 @@ TEST_CASE("keys and long values of a database in LATIN1 arrive in UTF-8", "[enco
   session.exec(
       "CREATE TABLE items (word text PRIMARY KEY, id int NOT NULL); INSERT INTO items VALUES ('é', 1), (repeat('ü', "
       "700), 2); CREATE PUBLICATION pub FOR TABLE items");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Word, 1>("items");
   test::start_and_sync(replicator);
   std::string long_word;
@@ -79,7 +80,7 @@ TEST_CASE("names in a database in LATIN1 are followed", "[encoding]") {
       R"(CREATE PUBLICATION "Öffentlich" FOR TABLE "Été"."Größe" WHERE ("prénom" <> 'René'))");
   btreemapped::Options options = database.options();
   options.publication = "Öffentlich";
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Accented>();
   test::start_and_sync(replicator);
   CHECK(items.to_vector() == std::vector<Accented>{{1, "Zoë"}});
@@ -108,7 +109,7 @@ TEST_CASE("a character that UTF-8 does not know stops its table alone until it i
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("others");
   test::start_and_sync(replicator);

@@ -20,6 +20,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 
 namespace misfits_test {
@@ -180,7 +181,7 @@ class Scene {
   std::vector<std::future<void>> alterations_{};
 
  public:
-  std::optional<btreemapped::Replicator> replicator;
+  std::optional<test::Replicator> replicator;
   std::vector<btreemapped::Replica<Item, 1>> replicas;  // of the misfits
   std::optional<btreemapped::Replica<Item, 1>> fitting;
   std::optional<btreemapped::Replica<Item, 1>> steady;

@@ -17,6 +17,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 
 namespace one_snapshot_test {
 
@@ -69,7 +70,7 @@ TEST_CASE("all tables are copied at one snapshot while writers run", "[G1]") {
   test::Load load(database.dsn(), 3, move_an_amount);
   for (int round = 0; round < 5; ++round) {
     REQUIRE(load.go_on_for(20));
-    btreemapped::Replicator replicator(database.options());
+    test::Replicator replicator(database.options());
     const auto lefts = replicator.add_replica<Account, 1>("lefts");
     const auto rights = replicator.add_replica<Account, 1>("rights");
     test::start_and_sync(replicator);
@@ -85,7 +86,7 @@ TEST_CASE("a copy made while writers run goes over into the stream without a gap
   make_accounts(database);
   test::Load load(database.dsn(), 3, move_an_amount);
   REQUIRE(load.go_on_for(20));
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
   REQUIRE(load.go_on_for(100));
@@ -103,7 +104,7 @@ TEST_CASE("no table can be read before all are copied", "[G1]") {
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   const auto rights = replicator.add_replica<Account, 1>("rights");
   proxy.hold("COPY ", 2);
@@ -129,7 +130,7 @@ TEST_CASE("no table can be read before all are copied", "[G1]") {
 
 TEST_CASE("a read before the start throws NotReadyError that names the table", "[G1][G8]") {
   test::Database database;
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   CHECK_THROWS_WITH(lefts.size(), ContainsSubstring("public.lefts"));
   try {
@@ -148,7 +149,7 @@ TEST_CASE("with empty_until_synced all tables are empty until all are copied", "
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.empty_until_synced = true;
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   const auto rights = replicator.add_replica<Account, 1>("rights");
   CHECK(lefts.empty());
@@ -170,7 +171,7 @@ TEST_CASE("a table that cannot be copied fails synced(), and all such tables are
       "CREATE TABLE bad (id int PRIMARY KEY, name text); INSERT INTO bad VALUES (1, 'a'), (2, NULL);"
       "CREATE TABLE worse (id int PRIMARY KEY, name text); INSERT INTO worse VALUES (1, NULL);"
       "CREATE PUBLICATION pub FOR TABLE good, bad, worse");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto good = replicator.add_replica<Item, 1>("good");
   static_cast<void>(replicator.add_replica<Item, 1>("bad"));
   static_cast<void>(replicator.add_replica<Item, 1>("worse"));
@@ -192,7 +193,7 @@ TEST_CASE("a table that cannot be copied fails synced(), and all such tables are
 TEST_CASE("an empty table is synced and readable", "[G1]") {
   test::Database database;
   database.exec("CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); CREATE PUBLICATION pub FOR TABLE items");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(items.empty());
@@ -206,7 +207,7 @@ TEST_CASE("what commits during the copy follows after it", "[G1][G3]") {
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   const auto rights = replicator.add_replica<Account, 1>("rights");
   proxy.hold("COPY ");
@@ -229,7 +230,7 @@ TEST_CASE("a truncate between slot and copy gives no half of the past", "[G1][G4
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   const auto rights = replicator.add_replica<Account, 1>("rights");
   proxy.hold("SET TRANSACTION SNAPSHOT");
@@ -250,7 +251,7 @@ TEST_CASE("a rewriting ALTER between slot and copy never gives an empty replica"
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   proxy.hold("SET TRANSACTION SNAPSHOT");
   replicator.start();
@@ -271,7 +272,7 @@ TEST_CASE("columns swapped by renaming between slot and copy do not swap their v
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   proxy.hold("SET TRANSACTION SNAPSHOT");
   replicator.start();
@@ -290,7 +291,7 @@ TEST_CASE("a lock that another session holds delays the copy and no more", "[G1]
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   proxy.hold("SET TRANSACTION SNAPSHOT");
   replicator.start();

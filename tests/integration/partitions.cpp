@@ -15,6 +15,7 @@
 #include "support/database.hpp"
 #include "support/eventually.hpp"
 #include "support/following.hpp"
+#include "support/replicator.hpp"
 
 namespace partitions_test {
 
@@ -66,7 +67,7 @@ struct Follower {
   }
 
   test::Database& database;
-  std::optional<btreemapped::Replicator> replicator;
+  std::optional<test::Replicator> replicator;
   std::optional<btreemapped::Replica<Document, 2>> documents;
 };
 
@@ -125,7 +126,7 @@ TEST_CASE("a partition that is published under its own name is followed alone", 
       "CREATE TABLE low PARTITION OF documents FOR VALUES FROM (0) TO (10);"
       "CREATE TABLE high PARTITION OF documents FOR VALUES FROM (10) TO (20);"
       "INSERT INTO documents VALUES (1, 1, 'a'), (11, 1, 'b'); CREATE PUBLICATION pub FOR TABLE documents");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto low = replicator.add_replica<Document, 2>("low");
   test::start_and_sync(replicator);
   database.exec("UPDATE documents SET region = 2 WHERE region = 11; UPDATE documents SET region = 12 WHERE body = 'a'");
@@ -194,13 +195,13 @@ TEST_CASE("where several publications cover a partition, the topmost table that 
   options.publication.clear();
   options.publications = {"of_leaf", "of_high", "of_all"};
   for (const std::string table : {"leaf", "high"}) {
-    btreemapped::Replicator refused(options);
+    test::Replicator refused(options);
     static_cast<void>(refused.add_replica<Document, 2>(table));
     refused.start();
     CHECK_THROWS_WITH(test::wait_until_synced(refused),
                       Catch::Matchers::ContainsSubstring("published under the name of public.documents"));
   }
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto documents = replicator.add_replica<Document, 2>("documents");
   test::start_and_sync(replicator);
   database.exec("UPDATE documents SET id = 2; INSERT INTO leaf VALUES (12, 5, 'b')");

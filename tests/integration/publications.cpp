@@ -17,6 +17,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 
 namespace publications_test {
@@ -61,7 +62,7 @@ struct Follower {
 
   test::Database& database;
   test::EventLog log;
-  std::optional<btreemapped::Replicator> replicator;
+  std::optional<test::Replicator> replicator;
   std::optional<btreemapped::Replica<Item, 1>> items;
   std::optional<btreemapped::Replica<Item, 1>> others;
 };

@@ -18,6 +18,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
 
@@ -71,7 +72,7 @@ TEST_CASE("a walsender that is terminated again and again under load ends equal"
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   test::Load load(database.dsn(), 2, churn());
@@ -95,7 +96,7 @@ TEST_CASE("positions and sequence numbers never go back over lost connections", 
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   test::Load load(database.dsn(), 1, churn());
@@ -132,7 +133,7 @@ TEST_CASE("while disconnected reads go on at the last commit, and status() tells
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   const std::vector<Account> before = table(database);
@@ -177,7 +178,7 @@ TEST_CASE("a rebuild is published as one commit", "[G2][G5]") {
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   const std::uint64_t sequence = accounts.sequence();
@@ -206,7 +207,7 @@ TEST_CASE("a replica stays readable and says that it is stale when its Replicato
   make_accounts(database);
   std::vector<btreemapped::Replica<Account, 1>> kept;
   {
-    btreemapped::Replicator replicator(database.options());
+    test::Replicator replicator(database.options());
     kept.push_back(replicator.add_replica<Account, 1>("accounts"));
     test::start_and_sync(replicator);
   }
@@ -225,7 +226,7 @@ TEST_CASE("a connection that falls silent is given up", "[G3][G5]") {
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   proxy.freeze();
@@ -251,7 +252,7 @@ TEST_CASE("time limits that the database sets by default do not end our sessions
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   const std::string since = database.value("SELECT clock_timestamp()");
@@ -273,7 +274,7 @@ TEST_CASE("a lost connection during the copy starts the copy again", "[G3]") {
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   proxy.hold("COPY ");
   replicator.start();
@@ -292,7 +293,7 @@ TEST_CASE("the slot's session ended by the server during the copy starts the cop
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   proxy.hold("COPY ");
   replicator.start();
@@ -314,7 +315,7 @@ TEST_CASE("a server that is not there yet is waited for", "[G3][G5]") {
   options.connection = proxy.dsn();
   options.on_event = log.hook();
   proxy.cut();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   replicator.start();
   CHECK_FALSE(log.wait_for(EventKind::retrying, 2).message.empty());
@@ -332,7 +333,7 @@ TEST_CASE("a slot name that is still taken is waited for after a lost connection
   btreemapped::Options options = database.options();
   options.slot_name = database.name();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   CHECK(database.value("SELECT slot_name FROM pg_replication_slots WHERE database = current_database()") ==
@@ -349,7 +350,7 @@ TEST_CASE("a publication dropped in mid-stream stops nothing from being read, an
   make_accounts(database);
   btreemapped::Options options = database.options();
   options.catalog_watch_interval = std::chrono::milliseconds{50};
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   const std::vector<Account> before = table(database);
@@ -376,7 +377,7 @@ TEST_CASE("rows that were deleted while disconnected disappear, to the last one"
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   proxy.cut();
@@ -397,7 +398,7 @@ TEST_CASE("wait_for() over a lost connection waits for the new copy", "[G3][G5]"
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   proxy.cut();
@@ -418,7 +419,7 @@ TEST_CASE("an ordinary session that the server ends costs no commit", "[G3]") {
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.reader_dsn(), {{"application_name", "ours"}});
   options.catalog_watch_interval = std::chrono::milliseconds{20};
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   for (int round = 0; round < 3; ++round) {
@@ -438,7 +439,7 @@ TEST_CASE("no free slot delays a new copy and no more", "[G5]") {
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   proxy.cut();
@@ -471,7 +472,7 @@ TEST_CASE("a right that is taken away stops the next copy, and granting it again
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
   options.catalog_watch_interval = std::chrono::milliseconds{50};
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   database.exec("REVOKE SELECT ON accounts FROM " + role);

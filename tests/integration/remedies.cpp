@@ -14,6 +14,7 @@
 
 #include "support/conninfo.hpp"
 #include "support/database.hpp"
+#include "support/replicator.hpp"
 
 namespace remedies_test {
 
@@ -37,7 +38,7 @@ struct Pair {
 /// The whole message of a SchemaError; empty when it follows.
 template <class Row, std::size_t Arity>
 std::string complaint(const btreemapped::Options& options, const std::string& table) {
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Row, Arity>(table));
   replicator.start();
   try {
@@ -176,7 +177,7 @@ TEST_CASE("publications of all tables and of a schema's tables are followed", "[
     test::Database database;
     database.exec("CREATE SCHEMA own; CREATE TABLE own.others (id int PRIMARY KEY); CREATE TABLE items " +
                   item_columns + "; INSERT INTO items VALUES (1, 'a'); CREATE PUBLICATION pub FOR " + what);
-    btreemapped::Replicator replicator(database.options());
+    test::Replicator replicator(database.options());
     const auto items = replicator.add_replica<Item, 1>("items");
     test::start_and_sync(replicator);
     database.exec(
@@ -196,7 +197,7 @@ TEST_CASE("a partition is followed under its own name where its table is not pub
       "CREATE TABLE high (name text NOT NULL, id int PRIMARY KEY);"
       "ALTER TABLE items ATTACH PARTITION high FOR VALUES FROM (10) TO (20); INSERT INTO items VALUES (1, 'a');"
       "CREATE PUBLICATION pub FOR TABLE items");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto low = replicator.add_replica<Item, 1>("low");
   const auto high = replicator.add_replica<Item, 1>("high");
   test::start_and_sync(replicator);

@@ -14,6 +14,7 @@
 #include "support/event_log.hpp"
 #include "support/following.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 
 namespace row_filters_test {
 
@@ -134,7 +135,7 @@ std::vector<Name> rows_if_altered(test::Database& database, const std::string& w
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto replica = replicator.add_replica<Name, 1>("items");
   proxy.hold(words);
   replicator.start();

@@ -11,6 +11,7 @@
 
 #include "support/database.hpp"
 #include "support/following.hpp"
+#include "support/replicator.hpp"
 
 namespace scale_test {
 
@@ -77,7 +78,7 @@ TEST_CASE("two hundred replicas follow in one Replicator", "[scale]") {
     move += "UPDATE " + name + " SET id = id + " + std::to_string(i) + " WHERE id = 2; ";
   }
   database.exec(create + "CREATE PUBLICATION pub FOR ALL TABLES");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   std::vector<btreemapped::Replica<Item, 1>> replicas;
   for (int i = 0; i < count; ++i) replicas.push_back(replicator.add_replica<Item, 1>("items" + std::to_string(i)));
   test::start_and_sync(replicator);

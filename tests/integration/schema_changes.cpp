@@ -21,6 +21,7 @@
 #include "support/following.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 
 namespace schema_changes_test {
 
@@ -89,7 +90,7 @@ struct Follower {
   test::EventLog log;
   std::size_t copies = 0;
   std::size_t looks = 0;
-  std::optional<btreemapped::Replicator> replicator;
+  std::optional<test::Replicator> replicator;
   std::optional<btreemapped::Replica<Item, 1>> items;
   std::optional<btreemapped::Replica<Other, 1>> others;
 };
@@ -293,7 +294,7 @@ TEST_CASE("a table that is dropped before its first copy is said to be missing",
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   proxy.hold("SET TRANSACTION SNAPSHOT");
   replicator.start();
@@ -312,7 +313,7 @@ TEST_CASE("a table that is dropped and created again before its first copy is co
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   proxy.hold("SET TRANSACTION SNAPSHOT");
   replicator.start();
@@ -494,7 +495,7 @@ TEST_CASE("a new column of constant default, read from rows that do not have it 
       "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (1, 'a'), (2, "
       "'b'); ALTER TABLE items ADD amount int NOT NULL DEFAULT 7; ALTER TABLE items REPLICA IDENTITY FULL;"
       "CREATE PUBLICATION pub FOR TABLE items");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(items.to_vector() == std::vector<Item>{{1, "a", 7}, {2, "b", 7}});

@@ -19,6 +19,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 
 namespace schema_matrix_test {
@@ -197,7 +198,7 @@ class Scene {
   test::Proxy proxy_;
 
  public:
-  std::optional<btreemapped::Replicator> replicator;
+  std::optional<test::Replicator> replicator;
   std::optional<btreemapped::Replica<Item, 1>> items;
   std::optional<btreemapped::Replica<Part, 2>> parts;
   std::optional<btreemapped::Replica<Steady, 1>> steady;

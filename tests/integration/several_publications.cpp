@@ -13,6 +13,7 @@
 
 #include "support/database.hpp"
 #include "support/event_log.hpp"
+#include "support/replicator.hpp"
 
 namespace several_publications_test {
 
@@ -47,7 +48,7 @@ std::vector<Item> items_of(test::Database& database, const std::string& conditio
 
 /// What is said of a Replicator that must not start.
 std::string complaint(const btreemapped::Options& options) {
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   try {
@@ -62,7 +63,7 @@ TEST_CASE("tables of two publications are followed together", "[publications]") 
   test::Database database;
   database.exec(two_tables +
                 "CREATE PUBLICATION \"One, pub\" FOR TABLE items; CREATE PUBLICATION two FOR TABLE others");
-  btreemapped::Replicator replicator(options_for(database, {"One, pub", "two"}));
+  test::Replicator replicator(options_for(database, {"One, pub", "two"}));
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("others");
   test::start_and_sync(replicator);
@@ -81,7 +82,7 @@ TEST_CASE("a table whose publication is mended after a lost connection is follow
   btreemapped::Options options = options_for(database, {"one", "two"});
   options.on_event = log.hook();
   options.catalog_watch_interval = std::chrono::milliseconds{20};
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("others");
   test::start_and_sync(replicator);
@@ -101,7 +102,7 @@ TEST_CASE("a table that two publications filter has the rows of both", "[publica
   database.exec(two_tables +
                 "CREATE PUBLICATION low FOR TABLE items WHERE (id < 3); CREATE PUBLICATION high FOR TABLE items WHERE "
                 "(id > 7)");
-  btreemapped::Replicator replicator(options_for(database, {"low", "high"}));
+  test::Replicator replicator(options_for(database, {"low", "high"}));
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(items.to_vector() == items_of(database, "id < 3 OR id > 7"));
@@ -118,7 +119,7 @@ TEST_CASE("a publication without a filter lifts the filter of another", "[public
   database.exec(two_tables +
                 "CREATE PUBLICATION low FOR TABLE items WHERE (id < 3); CREATE PUBLICATION pub FOR TABLES IN SCHEMA "
                 "public");
-  btreemapped::Replicator replicator(options_for(database, {"low", "pub"}));
+  test::Replicator replicator(options_for(database, {"low", "pub"}));
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(items.size() == 9);
@@ -145,7 +146,7 @@ TEST_CASE("a list of all columns and no list are the same", "[publications]") {
       "PUBLICATION one FOR TABLE items (name, id); CREATE PUBLICATION two "
       "FOR "
       "ALL TABLES");
-  btreemapped::Replicator replicator(options_for(database, {"one", "two"}));
+  test::Replicator replicator(options_for(database, {"one", "two"}));
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   database.exec("UPDATE items SET id = 2; INSERT INTO items VALUES (3, 'b')");
@@ -166,7 +167,7 @@ TEST_CASE("a list of all columns and no list are told apart where the server tel
       CHECK_THAT(complaint(options), ContainsSubstring("different column lists"));
       continue;
     }
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     const auto items = replicator.add_replica<Item, 1>("items");
     test::start_and_sync(replicator);
     database.exec("INSERT INTO items VALUES (3, 'b')");
@@ -196,7 +197,7 @@ TEST_CASE("operations that two publications share out are all followed", "[publi
   database.exec(two_tables +
                 "CREATE PUBLICATION one FOR TABLE items WITH (publish = 'insert, truncate');"
                 "CREATE PUBLICATION two FOR TABLE items WITH (publish = 'update, delete')");
-  btreemapped::Replicator replicator(options_for(database, {"one", "two"}));
+  test::Replicator replicator(options_for(database, {"one", "two"}));
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   database.exec(
@@ -228,7 +229,7 @@ TEST_CASE("a table that none of several publications publishes is refused", "[pu
 TEST_CASE("publications named in a way that cannot work are refused at the start", "[publications]") {
   const auto start = [](btreemapped::Options options) {
     options.connection = "host=localhost";
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     replicator.start();
   };

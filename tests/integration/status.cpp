@@ -18,6 +18,7 @@
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 
 namespace status_test {
 
@@ -68,7 +69,7 @@ class Scene {
   test::EventLog log{};
   test::Proxy proxy;
   std::optional<btreemapped::Options> options{};
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<btreemapped::Replica<Item, 1>> items{};
 };
 

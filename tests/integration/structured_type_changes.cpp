@@ -19,6 +19,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
+#include "support/replicator.hpp"
 
 namespace structured_type_changes_test {
 
@@ -98,7 +99,7 @@ struct Follower {
 
   test::Database database;
   test::EventLog log;
-  std::optional<btreemapped::Replicator> replicator;
+  std::optional<test::Replicator> replicator;
   std::optional<btreemapped::Replica<Row, 1>> rows;
   std::optional<btreemapped::Replica<Other, 1>> others;
 };
@@ -229,7 +230,7 @@ TEST_CASE("a table whose types are made of something else is refused with all th
       "CREATE TABLE t (id int PRIMARY KEY, numbers bigint[] NOT NULL, mood mood NOT NULL, items item[], pairs hstore "
       "NOT NULL, range numrange NOT NULL, ranges int8multirange NOT NULL, vector int2vector NOT NULL, item text NOT "
       "NULL); CREATE PUBLICATION pub FOR TABLE t");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Strict, 1>("t"));
   replicator.start();
   CHECK_THROWS_MATCHES(

@@ -20,6 +20,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 
 namespace table_resync_test {
@@ -129,7 +130,7 @@ class Scene {
 
  public:
   btreemapped::Options options;
-  std::optional<btreemapped::Replicator> replicator;
+  std::optional<test::Replicator> replicator;
   std::optional<btreemapped::Replica<Item, 1>> items;
   std::optional<btreemapped::Replica<Item, 1>> others;
 };

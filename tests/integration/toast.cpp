@@ -15,6 +15,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 
 namespace toast_test {
 
@@ -137,7 +138,7 @@ TEST_CASE("a key column that is stored out of line stays exact", "[G4]") {
       "INSERT INTO names VALUES (repeat('a', 2100), 0), (repeat('b', 2100), 0); CREATE PUBLICATION pub FOR TABLE "
       "names");
   REQUIRE(database.value("SELECT pg_relation_size(reltoastrelid) > 0 FROM pg_class WHERE relname = 'names'") == "t");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto names = replicator.add_replica<ByName, 1>("names");
   test::start_and_sync(replicator);
   database.exec("UPDATE names SET version = 1 WHERE name LIKE 'a%'");
@@ -161,7 +162,7 @@ TEST_CASE("a row that an update moves into a filter without its long value is co
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto documents = replicator.add_replica<VersionedDocument>("documents");
   test::start_and_sync(replicator);
   CHECK(log.wait_for(btreemapped::EventKind::warning).table == "public.documents");
@@ -222,7 +223,7 @@ TEST_CASE("after a lost connection the value that is not sent is the one of the 
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto documents = replicator.add_replica<Document, 1>("documents");
   test::start_and_sync(replicator);
   proxy.cut();
@@ -251,7 +252,7 @@ TEST_CASE("long bytes and json that come from NULL and go to NULL are kept while
       "CREATE TABLE attachments (id int PRIMARY KEY, content bytea, labels jsonb, version int NOT NULL);"
       "ALTER TABLE attachments ALTER content SET STORAGE EXTERNAL, ALTER labels SET STORAGE EXTERNAL;"
       "INSERT INTO attachments VALUES (1, NULL, NULL, 0); CREATE PUBLICATION pub FOR TABLE attachments");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto attachments = replicator.add_replica<Attachment, 1>("attachments");
   test::start_and_sync(replicator);
   const std::string json = "[\"" + long_text('j') + "\"]";
@@ -278,7 +279,7 @@ TEST_CASE("a table followed twice keeps its long values where they are mapped", 
       "CREATE TABLE documents (id int PRIMARY KEY, body text NOT NULL, version int NOT NULL);"
       "ALTER TABLE documents ALTER body SET STORAGE EXTERNAL; INSERT INTO documents VALUES (1, " +
       repeat('a') + ", 0); CREATE PUBLICATION pub FOR TABLE documents");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto without = replicator.add_replica<WithoutBody, 1>("documents");
   const auto with = replicator.add_replica<Document, 1>("documents");
   test::start_and_sync(replicator);

@@ -16,6 +16,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/following.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 
 namespace transactions_test {
@@ -84,7 +85,7 @@ TEST_CASE("a transaction that was open before the slot is waited for, and nothin
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto replica = replicator.add_replica<Item, 1>("items");
   replicator.start();
   CHECK_THAT(log.wait_for(EventKind::slot_waiting).message, ContainsSubstring("wait"));
@@ -109,7 +110,7 @@ TEST_CASE("a transaction that was prepared before the slot is waited for, and no
     test::EventLog log;
     btreemapped::Options options = database.options();
     options.on_event = log.hook();
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     const auto replica = replicator.add_replica<Item, 1>("items");
     replicator.start();
     CHECK_THAT(log.wait_for(EventKind::slot_waiting).message, ContainsSubstring(database.name()));

@@ -11,6 +11,7 @@
 
 #include "support/database.hpp"
 #include "support/following.hpp"
+#include "support/replicator.hpp"
 
 namespace truncates_test {
 
@@ -66,7 +67,7 @@ TEST_CASE("a table that a cascading TRUNCATE does not reach keeps its rows", "[t
                 "PRIMARY KEY REFERENCES near, name text NOT NULL); CREATE TABLE apart (LIKE items INCLUDING ALL);"
                 "INSERT INTO near TABLE items; INSERT INTO far TABLE items; INSERT INTO apart TABLE items;"
                 "CREATE PUBLICATION pub FOR TABLE items, far, apart");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto all = replicator.add_replica<Item, 1>("items");
   const auto far = replicator.add_replica<Item, 1>("far");
   const auto apart = replicator.add_replica<Item, 1>("apart");
@@ -86,7 +87,7 @@ TEST_CASE("TRUNCATE of a parent empties its children, and ONLY spares them", "[t
   test::Database database;
   database.exec(items + "CREATE TABLE child (PRIMARY KEY (id)) INHERITS (items); INSERT INTO child VALUES (1, 'c');" +
                 publish);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto parent = replicator.add_replica<Item, 1>("items");
   const auto child = replicator.add_replica<Item, 1>("child");
   test::start_and_sync(replicator);
@@ -113,7 +114,7 @@ TEST_CASE("where partitions are published by their own names, TRUNCATE of the ta
       "OF items FOR VALUES FROM (0) TO (10); CREATE TABLE high PARTITION OF items FOR VALUES FROM (10) TO (20); INSERT "
       "INTO items VALUES (1, 'a'), (11, 'b'); " +
       publish);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto low = replicator.add_replica<Item, 1>("low");
   const auto high = replicator.add_replica<Item, 1>("high");
   test::start_and_sync(replicator);

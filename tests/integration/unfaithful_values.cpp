@@ -16,6 +16,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
+#include "support/replicator.hpp"
 
 namespace unfaithful_values_test {
 
@@ -107,7 +108,7 @@ struct Follower {
 
   test::Database& database;
   test::EventLog log;
-  std::optional<btreemapped::Replicator> replicator;
+  std::optional<test::Replicator> replicator;
   std::optional<btreemapped::Replica<Row, 1>> items;
   std::optional<btreemapped::Replica<Item, 1>> others;
 };
@@ -162,7 +163,7 @@ TEST_CASE("bytes that the server cannot send as UTF-8 fail the first copy", "[G4
       "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items VALUES (2, E'\\xE4');"
       "CREATE TABLE more AS TABLE items; ALTER TABLE more ADD PRIMARY KEY (id), ALTER name SET NOT NULL;"
       "CREATE PUBLICATION pub FOR TABLE items, more");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   static_cast<void>(replicator.add_replica<Item, 1>("more"));
   try {
@@ -198,7 +199,7 @@ TEST_CASE("a table that the server itself cannot print fails the first copy by n
       "CREATE TYPE span AS RANGE (subtype = int);"
       "CREATE TABLE items (id int PRIMARY KEY, name span NOT NULL); INSERT INTO items VALUES (1, '[1,2)');"
       "CREATE PUBLICATION pub FOR TABLE items; DELETE FROM pg_range WHERE rngtypid = 'span'::regtype");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   try {
     test::start_and_sync(replicator);
@@ -286,7 +287,7 @@ TEST_CASE("two tables that fail by one transaction fail alone, each with its rea
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("others");
   const auto third = replicator.add_replica<Item, 1>("third");

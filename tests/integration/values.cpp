@@ -18,6 +18,7 @@
 
 #include "support/conninfo.hpp"
 #include "support/database.hpp"
+#include "support/replicator.hpp"
 
 namespace values_test {
 
@@ -79,7 +80,7 @@ void round_trip(test::Database& database, const std::string& type, const std::ve
     rows += (i == 0 ? " (" : ", (") + std::to_string(i) + ", " + literal + ", " + literal + ", NULL)";
   }
   database.exec("INSERT INTO copied VALUES" + rows);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto copied = replicator.add_replica<Value<T>, 1>("copied");
   const auto streamed = replicator.add_replica<Value<T>, 1>("streamed");
   test::start_and_sync(replicator);
@@ -294,7 +295,7 @@ TEST_CASE("enums, domains and composites of the user are followed", "[values]") 
       "INSERT INTO enums VALUES (1, 'one', 'two'); INSERT INTO domains VALUES (1, 5, 6); INSERT INTO pairs VALUES (1, "
       "(1, 'a b'), (NULL, ''));"
       "CREATE PUBLICATION pub FOR TABLE enums, domains, pairs");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto enums = replicator.add_replica<Value<std::string>, 1>("enums");
   const auto domains = replicator.add_replica<Value<std::int32_t>, 1>("domains");
   const auto pairs = replicator.add_replica<Value<std::string>, 1>("pairs");
@@ -354,7 +355,7 @@ TEST_CASE("a row of many types arrives unchanged under the defaults of a role", 
     database.exec("ALTER ROLE " + role + " SET " + setting);
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto mixtures = replicator.add_replica<Mixture, 1>("mixtures");
   test::start_and_sync(replicator);
   database.exec("CREATE TEMP TABLE twin AS TABLE mixtures; UPDATE twin SET id = 2; INSERT INTO mixtures TABLE twin");
@@ -389,7 +390,7 @@ void key_order(test::Database& database, const std::string& type, const std::vec
                 " PRIMARY KEY, id int NOT NULL); CREATE PUBLICATION pub FOR TABLE keys");
   for (std::size_t i = ascending.size(); i-- > 0;)
     database.exec("INSERT INTO keys VALUES (" + ascending[i] + ", " + std::to_string(i) + ")");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto keys = replicator.add_replica<Keyed<T>, 1>("keys");
   test::start_and_sync(replicator);
   const auto check = [&] {
@@ -428,7 +429,7 @@ TEST_CASE("a key that changes to another spelling of itself is one row with the 
   database.exec(
       "CREATE TABLE keys (value numeric PRIMARY KEY, id int NOT NULL); INSERT INTO keys VALUES (1.0, 1); CREATE "
       "PUBLICATION pub FOR TABLE keys");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto keys = replicator.add_replica<Keyed<Numeric>, 1>("keys");
   test::start_and_sync(replicator);
   database.exec("UPDATE keys SET value = 1.00");

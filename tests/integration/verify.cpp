@@ -24,6 +24,7 @@
 #include "support/following.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 
 namespace verify_test {
 
@@ -79,7 +80,7 @@ class Scene {
   test::Database database{};
   test::EventLog log{};
   test::Proxy proxy{database.reader_dsn()};
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<btreemapped::Replica<Item, 1>> items{};
   std::optional<btreemapped::Replica<Item, 1>> others{};
 };
@@ -134,6 +135,7 @@ TEST_CASE("replicas that follow are found equal, with the position and the numbe
 
 TEST_CASE("a row that arrived under another key is found on both sides, by its keys", "[G10]") {
   Scene scene;
+  scene.replicator->ends_different();
   scene.plant(123456, 123457);
   const auto report = scene.replicator->verify(*scene.items);
   CHECK(report.verdict == Verdict::different);
@@ -147,6 +149,7 @@ TEST_CASE("a row that arrived under another key is found on both sides, by its k
 
 TEST_CASE("a value that arrived as another one is found, by the key of its row", "[G10]") {
   Scene scene;
+  scene.replicator->ends_different();
   scene.proxy.damage("123456", "123457");
   scene.database.exec("UPDATE items SET amount = 123456 WHERE id = 7");
   scene.database.catch_up(*scene.replicator);
@@ -256,7 +259,7 @@ TEST_CASE("stop() ends a verification at once", "[G10]") {
 
 TEST_CASE("verify() says what it cannot be asked", "[G10]") {
   Scene scene;
-  btreemapped::Replicator other(scene.database.options());
+  test::Replicator other(scene.database.options());
   CHECK_THROWS_AS(other.verify(*scene.items), btreemapped::UsageError);
   CHECK_THROWS_AS(other.verify(), btreemapped::UsageError);
   CHECK_THROWS_AS(scene.items->for_each([&](const Item&) { static_cast<void>(scene.replicator->verify()); }),

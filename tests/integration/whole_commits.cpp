@@ -18,6 +18,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/load.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
 
@@ -54,7 +55,7 @@ TEST_CASE("readers never see half of a transaction over two tables", "[G2][G8]")
       "CREATE TABLE rights (id int PRIMARY KEY, amount bigint NOT NULL);"
       "INSERT INTO lefts SELECT id, 100 FROM generate_series(0, 49) id; INSERT INTO rights SELECT * FROM lefts;"
       "CREATE PUBLICATION pub FOR TABLE lefts, rights");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   const auto rights = replicator.add_replica<Account, 1>("rights");
   test::start_and_sync(replicator);
@@ -92,7 +93,7 @@ TEST_CASE("a large transaction is visible all at once", "[G2]") {
   test::Database database;
   database.exec(
       "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE PUBLICATION pub FOR TABLE lefts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
   std::atomic<int> halves{0};
@@ -113,7 +114,7 @@ TEST_CASE("of a transaction only what survives its savepoints arrives", "[G2]") 
       "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2), (3, "
       "3);"
       "CREATE PUBLICATION pub FOR TABLE lefts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
   database.exec(
@@ -131,7 +132,7 @@ TEST_CASE("a transaction that is rolled back changes nothing", "[G2]") {
   database.exec(
       "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1);"
       "CREATE PUBLICATION pub FOR TABLE lefts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
   const std::uint64_t before = lefts.sequence();
@@ -145,7 +146,7 @@ TEST_CASE("a prepared transaction is visible when it is committed, and not befor
   test::Database database;
   database.exec(
       "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); CREATE PUBLICATION pub FOR TABLE lefts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
   const std::string id = "'" + database.name() + "'";
@@ -166,7 +167,7 @@ TEST_CASE("insert, truncate and insert in one transaction leave what came last",
   database.exec(
       "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2);"
       "CREATE PUBLICATION pub FOR TABLE lefts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO lefts VALUES (3, 3); TRUNCATE lefts; INSERT INTO lefts VALUES (2, 22), (4, 4)");
@@ -181,7 +182,7 @@ TEST_CASE("a truncate that cascades empties all its tables in one commit", "[G2]
       "CREATE TABLE rights (id int PRIMARY KEY REFERENCES lefts, amount bigint NOT NULL);"
       "INSERT INTO lefts VALUES (1, 1), (2, 2); INSERT INTO rights VALUES (1, 1);"
       "CREATE PUBLICATION pub FOR TABLE lefts, rights");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   const auto rights = replicator.add_replica<Account, 1>("rights");
   test::start_and_sync(replicator);
@@ -199,7 +200,7 @@ TEST_CASE("an update with a moved key erases the old row", "[G2]") {
       "CREATE TABLE lefts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO lefts VALUES (1, 1), (2, 2), (3, "
       "3);"
       "CREATE PUBLICATION pub FOR TABLE lefts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
   database.exec("UPDATE lefts SET id = 7 WHERE id = 1");
@@ -219,7 +220,7 @@ TEST_CASE("keys that a deferrable constraint lets swap and shift lose no row", "
       "CREATE TABLE lefts (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, amount bigint NOT NULL);"
       "ALTER TABLE lefts REPLICA IDENTITY FULL; INSERT INTO lefts SELECT id, 10 * id FROM generate_series(1, 5) id;"
       "CREATE PUBLICATION pub FOR TABLE lefts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   test::start_and_sync(replicator);
 
@@ -246,7 +247,7 @@ TEST_CASE("one table is followed twice, with other fields and another key", "[G2
       "CREATE TABLE accounts (id int PRIMARY KEY, owner text NOT NULL UNIQUE, amount bigint NOT NULL);"
       "ALTER TABLE accounts REPLICA IDENTITY FULL; INSERT INTO accounts VALUES (1, 'b', 10), (2, 'a', 20);"
       "CREATE PUBLICATION pub FOR TABLE accounts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto by_id = replicator.add_replica<Account, 1>("accounts");
   const auto by_owner = replicator.add_replica<AccountByOwner, 1>("accounts");
   test::start_and_sync(replicator);
@@ -266,7 +267,7 @@ TEST_CASE("a table whose identity is a unique index is followed", "[G2]") {
       "CREATE TABLE accounts (id int PRIMARY KEY, owner text NOT NULL, amount bigint NOT NULL);"
       "CREATE UNIQUE INDEX by_owner ON accounts (owner); ALTER TABLE accounts REPLICA IDENTITY USING INDEX by_owner;"
       "INSERT INTO accounts VALUES (1, 'a', 1), (2, 'b', 2); CREATE PUBLICATION pub FOR TABLE accounts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto by_owner = replicator.add_replica<AccountByOwner, 1>("accounts");
   test::start_and_sync(replicator);
   database.exec("UPDATE accounts SET id = 7 WHERE id = 1; UPDATE accounts SET owner = 'z' WHERE id = 2");
@@ -284,7 +285,7 @@ TEST_CASE("a row that an update moves to another partition stays one row", "[G2]
       "ALTER TABLE accounts ATTACH PARTITION high FOR VALUES FROM (100) TO (200);"
       "INSERT INTO accounts VALUES (1, 1), (2, 2), (101, 3);"
       "CREATE PUBLICATION pub FOR TABLE accounts WITH (publish_via_partition_root = true)");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   CHECK(accounts.to_vector() == std::vector<Account>{{1, 1}, {2, 2}, {101, 3}});
@@ -301,7 +302,7 @@ TEST_CASE("rows enter and leave a publication that filters them", "[G2]") {
   database.exec(
       "CREATE TABLE accounts (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO accounts VALUES (1, 1), (2, -2);"
       "ALTER TABLE accounts REPLICA IDENTITY FULL; CREATE PUBLICATION pub FOR TABLE accounts WHERE (amount > 0)");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   CHECK(accounts.to_vector() == std::vector<Account>{{1, 1}});
@@ -317,7 +318,7 @@ TEST_CASE("children of an inherited table are not mixed into it", "[G2]") {
       "ALTER TABLE child ADD PRIMARY KEY (id); INSERT INTO accounts VALUES (1, 1); INSERT INTO child VALUES (1, 2), "
       "(3, 3);"
       "CREATE PUBLICATION pub FOR TABLE accounts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   database.exec(
@@ -336,7 +337,7 @@ TEST_CASE("a transaction over many tables is one commit", "[G2]") {
     insert += "INSERT INTO " + name + " VALUES (1, " + std::to_string(i) + "); ";
   }
   database.exec("CREATE PUBLICATION pub FOR ALL TABLES");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   std::vector<btreemapped::Replica<Account, 1>> replicas;
   for (int i = 0; i < tables; ++i)
     replicas.push_back(replicator.add_replica<Account, 1>("accounts" + std::to_string(i)));
@@ -358,7 +359,7 @@ TEST_CASE("tables that nobody asked for are ignored, whatever happens to them", 
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO other VALUES (1, 'good'); INSERT INTO accounts VALUES (2, 2); TRUNCATE other");
@@ -383,7 +384,7 @@ TEST_CASE("a failed table is StaleError together with others, unless that is all
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   const auto rights = replicator.add_replica<Account, 1>("rights");
   test::start_and_sync(replicator);
@@ -536,7 +537,7 @@ TEST_CASE("one table followed twice is at the same commit in both, under load", 
       "ALTER TABLE accounts REPLICA IDENTITY FULL; INSERT INTO accounts SELECT id, 'o' || id, 0 FROM "
       "generate_series(0, "
       "29) id; CREATE PUBLICATION pub FOR TABLE accounts");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto by_id = replicator.add_replica<Account, 1>("accounts");
   const auto by_owner = replicator.add_replica<AccountByOwner, 1>("accounts");
   test::start_and_sync(replicator);
@@ -574,7 +575,7 @@ TEST_CASE("readers never see half of a transaction while the connection is lost 
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto lefts = replicator.add_replica<Account, 1>("lefts");
   const auto rights = replicator.add_replica<Account, 1>("rights");
   test::start_and_sync(replicator);

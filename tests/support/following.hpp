@@ -15,6 +15,7 @@
 
 #include "support/database.hpp"
 #include "support/event_log.hpp"
+#include "support/replicator.hpp"
 
 namespace test {
 
@@ -50,7 +51,7 @@ struct Following {
 
   Database& database;
   EventLog log{};
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<btreemapped::Replica<Row, Arity>> replica{};
 };
 
