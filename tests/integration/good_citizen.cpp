@@ -24,6 +24,7 @@
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
 
@@ -74,7 +75,7 @@ TEST_CASE("the confirmed position follows while only an unpublished table is wri
   test::Database database;
   make_items(database);
   database.exec("CREATE TABLE busy (id int)");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   for (int round = 0; round < 3; ++round) {
@@ -90,7 +91,7 @@ TEST_CASE("the confirmed position follows while only another database is written
   make_items(database);
   test::Database busy;
   busy.exec("CREATE TABLE busy (id int)");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   busy.exec("INSERT INTO busy SELECT generate_series(1, 10000)");
@@ -101,7 +102,7 @@ TEST_CASE("the confirmed position follows while only another database is written
 TEST_CASE("a position is never confirmed before it is applied", "[G7][G3]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   Lsn end;
@@ -120,7 +121,7 @@ TEST_CASE("a position is never confirmed before it is applied", "[G7][G3]") {
 TEST_CASE("the slot is temporary, and gone after stop() with all sessions", "[G7]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   CHECK(database.value("SELECT temporary AND active AND plugin = 'pgoutput' FROM pg_replication_slots WHERE database = "
@@ -149,7 +150,7 @@ TEST_CASE("stop() is prompt while a server that never answers is connected to", 
   const test::Listener silent;
   btreemapped::Options options = database.options();
   options.connection = silent.instead_of(database.reader_dsn());
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   REQUIRE(test::eventually([&] { return replicator.status().state == ReplicatorState::connecting; }));
@@ -163,7 +164,7 @@ TEST_CASE("stop() is prompt while the second connection gets no answer", "[G7]")
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(proxy.dsn(), {{"application_name", "stopped early"}});
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   proxy.hold("stopped early", 2);  // in what a session begins with
   replicator.start();
@@ -177,7 +178,7 @@ TEST_CASE("stop() is prompt while the preflight gets no answer", "[G7]") {
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   proxy.hold("pg_publication");
   replicator.start();
@@ -194,7 +195,7 @@ TEST_CASE("creating the slot names whom it waits for, and stop() is prompt meanw
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   CHECK_THAT(log.wait_for(EventKind::slot_waiting).message, ContainsSubstring(pid));
@@ -214,7 +215,7 @@ TEST_CASE("creating the slot is given up after its timeout, and tried again", "[
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
   options.slot_timeout = std::chrono::milliseconds{500};
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   replicator.start();
   // Each attempt asks for the blocker once, half-way, and may be too busy to hear the answer in time.
@@ -237,7 +238,7 @@ TEST_CASE("a role that may not know whom the slot waits for waits all the same",
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   replicator.start();
   test::Sql observer(database.dsn());
@@ -259,7 +260,7 @@ TEST_CASE("stop() is prompt while the copy waits for a lock", "[G7]") {
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   proxy.hold("SET TRANSACTION SNAPSHOT");
   replicator.start();
@@ -282,7 +283,7 @@ TEST_CASE("the copy gives a lock up after its timeout, and is tried again", "[G7
   options.connection = proxy.dsn();
   options.on_event = log.hook();
   options.lock_timeout = std::chrono::milliseconds{50};
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   proxy.hold("SET TRANSACTION SNAPSHOT");
   replicator.start();
@@ -303,7 +304,7 @@ TEST_CASE("stop() is prompt in the middle of a copy", "[G7]") {
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   proxy.hold_answer("COPY ", 1'000'000);
   replicator.start();
@@ -319,7 +320,7 @@ TEST_CASE("stop() is prompt in the middle of a copy", "[G7]") {
 TEST_CASE("stop() is prompt while nothing happens in the stream", "[G7]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(time_to_stop(replicator) < prompt);
@@ -333,7 +334,7 @@ TEST_CASE("stop() is prompt while the network swallows everything", "[G7]") {
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   proxy.freeze();
@@ -343,7 +344,7 @@ TEST_CASE("stop() is prompt while the network swallows everything", "[G7]") {
 TEST_CASE("stop() is prompt in the middle of a large transaction", "[G7]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   const std::string bytes = "SELECT sent_lsn > '" + to_string(database.position()) +
@@ -366,7 +367,7 @@ TEST_CASE("stop() is prompt between two attempts", "[G7]") {
   options.connection = proxy.dsn();
   options.on_event = log.hook();
   options.shortest_backoff = options.longest_backoff = std::chrono::hours{1};
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   static_cast<void>(log.wait_for(EventKind::retrying));
@@ -377,7 +378,7 @@ TEST_CASE("stop() is prompt between two attempts", "[G7]") {
 TEST_CASE("stop() is prompt inside a read that the applier waits for", "[G7][G8]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   std::chrono::milliseconds took{};
@@ -409,7 +410,7 @@ struct Outdated {
 
   test::Proxy proxy;
   test::EventLog log;
-  std::optional<btreemapped::Replicator> replicator;
+  std::optional<test::Replicator> replicator;
   std::optional<btreemapped::Replica<Item, 1>> items;
 };
 
@@ -446,7 +447,7 @@ TEST_CASE("a lost connection is noticed at once while a commit waits for a reade
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   const auto guard = items.read();
@@ -479,7 +480,7 @@ TEST_CASE("commits go on and stop() is prompt while the catalog watch gets no an
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.catalog_watch_interval = std::chrono::milliseconds{10};
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   proxy.hold("pg_publication");
@@ -496,7 +497,7 @@ TEST_CASE("stop() is prompt in the middle of a new copy, and reads go on with th
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   proxy.hold("COPY ");
@@ -518,7 +519,7 @@ TEST_CASE("stop() is prompt while the slot of the name that was asked for is tak
   btreemapped::Options options = database.options();
   options.slot_name = database.name();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   CHECK_THAT(log.wait_for(EventKind::retrying).message, ContainsSubstring(database.name()));

@@ -24,6 +24,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
+#include "support/replicator.hpp"
 #include "support/threads.hpp"
 
 namespace hooks_test {
@@ -62,7 +63,7 @@ TEST_CASE("progress of a copy is merged into the newest while a hook takes its t
     remember(event);
     if (event.kind == EventKind::connected) left.wait();
   };
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   leave.set_value();
@@ -79,7 +80,7 @@ TEST_CASE("progress of a copy grows up to the number of rows", "[G8]") {
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   static_cast<void>(log.wait_for(EventKind::synced));
@@ -98,7 +99,7 @@ TEST_CASE("a lost connection is told as stale, connected, copying, rebuilt and s
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   database.end_sessions("backend_type = 'walsender'");
@@ -132,7 +133,7 @@ TEST_CASE("events come on one thread, never two at a time", "[G8]") {
     remember(event);
     --inside;
   };
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   database.end_sessions("backend_type = 'walsender'");
@@ -155,7 +156,7 @@ TEST_CASE("a hook may wait for a position and read what is there", "[G8]") {
     writer.exec("INSERT INTO items VALUES (7, 'by the hook')");
     seen.set_value(running->wait_for(writer.position(), test::patience) && replica->contains(7));
   };
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   running = &replicator;
   const auto items = replicator.add_replica<Item, 1>("items");
   replica = &items;
@@ -170,7 +171,7 @@ TEST_CASE("what a hook throws is counted whatever its type", "[G8]") {
   make_items(database);
   btreemapped::Options options = database.options();
   options.on_event = [](const Event&) { throw 42; };
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO items VALUES (3, 'c')");
@@ -200,7 +201,7 @@ TEST_CASE("the library's threads have names and block all signals", "[G8]") {
   const auto before = threads_of_this_process();
   btreemapped::Options options = database.options();
   options.on_event = [](const Event&) {};
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   std::size_t ours = 0;

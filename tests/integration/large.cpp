@@ -16,6 +16,7 @@
 #include "support/eventually.hpp"
 #include "support/load.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/threads.hpp"
 
 namespace large_test {
@@ -65,7 +66,7 @@ TEST_CASE("what commits in the middle of a slow copy of a large table follows af
   test::Proxy proxy(database.reader_dsn());
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   proxy.hold_answer("COPY ", 500'000);
   replicator.start();
@@ -97,7 +98,7 @@ TEST_CASE("a hundred thousand rows that a transaction inserts, changes, moves an
   test::Database database;
   make_accounts(database, 10);
   database.exec("ALTER DATABASE " + database.name() + " SET logical_decoding_work_mem = '64kB'");  // it goes to disk
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   const std::uint64_t before = accounts.sequence();
@@ -132,7 +133,7 @@ TEST_CASE("a walsender that is terminated in the middle of a large transaction l
   btreemapped::Options options = database.options();
   options.connection = proxy.dsn();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto accounts = replicator.add_replica<Account, 1>("accounts");
   test::start_and_sync(replicator);
   const std::vector<Account> before = accounts_of(database);
@@ -178,7 +179,7 @@ TEST_CASE("values of megabytes are copied, streamed, kept and moved", "[G4]") {
       "INSERT INTO documents SELECT id, " +
       megabytes(1, "id") + ", 0 FROM generate_series(1, 2) id; CREATE PUBLICATION pub FOR TABLE documents");
   REQUIRE(database.value("SELECT min(length(body)) > 1000000 FROM documents") == "t");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto documents = replicator.add_replica<Document, 1>("documents");
   test::start_and_sync(replicator);
   CHECK(documents.to_vector() == documents_of(database));

@@ -27,6 +27,7 @@
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/threads.hpp"
 
 namespace life_cycle_test {
@@ -54,7 +55,7 @@ void make_items(test::Database& database) {
 TEST_CASE("a replica cannot be added after the start", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   CHECK_THROWS_AS((replicator.add_replica<Item, 1>("items")), UsageError);
@@ -67,7 +68,7 @@ TEST_CASE("a replica cannot be added after the start", "[api]") {
 TEST_CASE("a Replicator starts once", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   CHECK_THROWS_AS(replicator.start(), UsageError);
@@ -81,7 +82,7 @@ TEST_CASE("a Replicator starts once", "[api]") {
 TEST_CASE("a Replicator that was stopped before its start does not start", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   const std::shared_future<void> synced = replicator.synced();
   replicator.stop();
@@ -94,7 +95,7 @@ TEST_CASE("options that cannot work are refused at the start", "[api]") {
   test::Database database;
   make_items(database);
   const auto start = [&](const btreemapped::Options& options, bool add) {
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     if (add) static_cast<void>(replicator.add_replica<Item, 1>("items"));
     replicator.start();
   };
@@ -116,7 +117,7 @@ TEST_CASE("options that cannot work are refused at the start", "[api]") {
 TEST_CASE("a start that was refused may be mended and made", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   CHECK_THROWS_AS(replicator.start(), UsageError);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
@@ -126,7 +127,7 @@ TEST_CASE("a start that was refused may be mended and made", "[api]") {
 TEST_CASE("replicas may be added by many threads while others ask for the status", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto add = [&] {
     for (int i = 0; i < 20; ++i) static_cast<void>(replicator.add_replica<Item, 1>("items"));
   };
@@ -141,7 +142,7 @@ TEST_CASE("replicas may be added by many threads while others ask for the status
 TEST_CASE("stop() is idempotent, from many threads at once", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   const auto stop = [&] { replicator.stop(); };
@@ -156,7 +157,7 @@ TEST_CASE("start() and stop() from two threads end in a stopped Replicator", "[a
   test::Database database;
   make_items(database);
   for (int round = 0; round < 20; ++round) {
-    btreemapped::Replicator replicator(database.options());
+    test::Replicator replicator(database.options());
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     const auto start = [&] {
       try {
@@ -172,7 +173,7 @@ TEST_CASE("start() and stop() from two threads end in a stopped Replicator", "[a
 TEST_CASE("synced() may be asked for before the start, and by many", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   const std::shared_future<void> synced = replicator.synced();
   const auto wait = [&items, synced] {
@@ -187,7 +188,7 @@ TEST_CASE("synced() stays fulfilled after a stop, and outlives its Replicator", 
   make_items(database);
   std::shared_future<void> synced;
   {
-    btreemapped::Replicator replicator(database.options());
+    test::Replicator replicator(database.options());
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     synced = replicator.synced();
     test::start_and_sync(replicator);
@@ -199,7 +200,7 @@ TEST_CASE("synced() of a Replicator that is never started fails with StoppedErro
   test::Database database;
   std::shared_future<void> synced;
   {
-    btreemapped::Replicator replicator(database.options());
+    test::Replicator replicator(database.options());
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     synced = replicator.synced();
   }
@@ -209,7 +210,7 @@ TEST_CASE("synced() of a Replicator that is never started fails with StoppedErro
 TEST_CASE("who waits when the Replicator is stopped gets StoppedError", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   const Lsn never{std::uint64_t{1} << 60U};
@@ -234,7 +235,7 @@ TEST_CASE("who waits when the Replicator is stopped gets StoppedError", "[api]")
 TEST_CASE("wait_for() gives up when the timeout comes first", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   const Lsn never{std::uint64_t{1} << 60U};
@@ -246,7 +247,7 @@ TEST_CASE("wait_for() gives up when the timeout comes first", "[api]") {
 TEST_CASE("wait_for() takes the longest timeout that there is", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO items VALUES (3, 'c')");
@@ -264,7 +265,7 @@ TEST_CASE("durations beyond all measure are the longest or the shortest that can
     options.longest_backoff = options.catalog_watch_interval = extreme;
     options.slot_timeout = options.lock_timeout = std::max(extreme, std::chrono::milliseconds{10'000});
     options.shortest_backoff = std::chrono::milliseconds{1};
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     const auto items = replicator.add_replica<Item, 1>("items");
     test::start_and_sync(replicator);
     database.end_sessions("backend_type = 'walsender'");
@@ -276,12 +277,13 @@ TEST_CASE("durations beyond all measure are the longest or the shortest that can
 TEST_CASE("wait_for() before the start waits for the start", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   const Lsn here = database.position();
   CHECK_FALSE(replicator.wait_for(here, std::chrono::milliseconds{1}));
   std::atomic<bool> reached{false};
-  test::run_together({[&] { reached = replicator.wait_for(here, test::patience).reached; }, [&] { replicator.start(); }});
+  test::run_together(
+      {[&] { reached = replicator.wait_for(here, test::patience).reached; }, [&] { replicator.start(); }});
   CHECK(reached);
   CHECK(items.size() == 2);
 }
@@ -289,7 +291,7 @@ TEST_CASE("wait_for() before the start waits for the start", "[api]") {
 TEST_CASE("run() follows on the caller's thread until its stop token", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   std::stop_source stop;
   test::run_together({[&] { replicator.run(stop.get_token()); },
@@ -306,7 +308,7 @@ TEST_CASE("run() follows on the caller's thread until its stop token", "[api]") 
 TEST_CASE("run() returns at once when its token was stopped before", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   std::stop_source stop;
   stop.request_stop();
@@ -323,7 +325,7 @@ TEST_CASE("run() returns when stop() is called by another thread, or by a hook",
     options.on_event = [&](const btreemapped::Event& event) {
       if (by_hook && event.kind == EventKind::synced) running->stop();
     };
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     running = &replicator;
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     test::run_together({[&] { replicator.run(); },
@@ -337,7 +339,7 @@ TEST_CASE("run() returns when stop() is called by another thread, or by a hook",
 
 TEST_CASE("run() throws what made it end", "[api]") {
   test::Database database;
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   CHECK_THROWS_AS(replicator.run(), btreemapped::SchemaError);
   CHECK_THROWS_AS(replicator.synced().get(), btreemapped::SchemaError);
@@ -349,7 +351,7 @@ TEST_CASE("after an error that ends it status() and the last event tell why", "[
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   replicator.start();
   CHECK_THROWS_AS(test::wait_until_synced(replicator), btreemapped::SchemaError);
@@ -366,9 +368,9 @@ TEST_CASE("several Replicators live in one process, with the same table and with
   make_items(database);
   test::Database second_database;
   make_items(second_database);
-  btreemapped::Replicator first(database.options());
-  btreemapped::Replicator second(database.options());
-  btreemapped::Replicator third(second_database.options());
+  test::Replicator first(database.options());
+  test::Replicator second(database.options());
+  test::Replicator third(second_database.options());
   const auto items1 = first.add_replica<Item, 1>("items");
   const auto items2 = second.add_replica<Item, 1>("items");
   const auto items3 = third.add_replica<Item, 1>("items");
@@ -392,7 +394,7 @@ TEST_CASE("several Replicators live in one process, with the same table and with
 TEST_CASE("the same table may be added twice", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto first = replicator.add_replica<Item, 1>("items");
   const auto second = replicator.add_replica<Item, 1>("public.items");
   test::start_and_sync(replicator);
@@ -409,7 +411,7 @@ TEST_CASE("events come in order: connected, copying, synced, stopped", "[api]") 
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
   {
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     test::start_and_sync(replicator);
     replicator.stop();
@@ -425,7 +427,7 @@ TEST_CASE("events come in order: connected, copying, synced, stopped", "[api]") 
 TEST_CASE("status() counts what happens", "[api]") {
   test::Database database;
   make_items(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   CHECK(replicator.status().state == ReplicatorState::idle);
   CHECK(replicator.status().tables.at(0).state == btreemapped::TableState::pending);
@@ -452,7 +454,7 @@ TEST_CASE("status() counts what happens", "[api]") {
 TEST_CASE("a Replicator may be destroyed by its own hook", "[api][G8]") {
   test::Database database;
   make_items(database);
-  std::unique_ptr<btreemapped::Replicator> replicator;
+  std::unique_ptr<test::Replicator> replicator;
   std::promise<void> destroyed;
   btreemapped::Options options = database.options();
   options.on_event = [&](const btreemapped::Event& event) {
@@ -460,7 +462,7 @@ TEST_CASE("a Replicator may be destroyed by its own hook", "[api][G8]") {
     replicator.reset();
     destroyed.set_value();
   };
-  replicator = std::make_unique<btreemapped::Replicator>(options);
+  replicator = std::make_unique<test::Replicator>(options);
   const auto items = replicator->add_replica<Item, 1>("items");
   replicator->start();
   REQUIRE(destroyed.get_future().wait_for(test::patience) == std::future_status::ready);
@@ -471,12 +473,12 @@ TEST_CASE("a Replicator may be destroyed by its own hook", "[api][G8]") {
 TEST_CASE("a Replicator may be destroyed by its own hook while another thread runs it", "[api][G8]") {
   test::Database database;
   make_items(database);
-  std::unique_ptr<btreemapped::Replicator> replicator;
+  std::unique_ptr<test::Replicator> replicator;
   btreemapped::Options options = database.options();
   options.on_event = [&](const btreemapped::Event& event) {
     if (event.kind == EventKind::synced) replicator.reset();
   };
-  replicator = std::make_unique<btreemapped::Replicator>(options);
+  replicator = std::make_unique<test::Replicator>(options);
   const auto items = replicator->add_replica<Item, 1>("items");
   replicator->run();
   CHECK(replicator == nullptr);
@@ -489,7 +491,7 @@ TEST_CASE("run() inside a read throws UsageError", "[api][G8]") {
   make_items(database);
   btreemapped::Options options = database.options();
   options.empty_until_synced = true;
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   {
     const auto guard = items.read();
@@ -510,7 +512,7 @@ TEST_CASE("a hook may wait for a position, and is let go when the Replicator sto
     waits.set_value();
     static_cast<void>(replicator.get()->wait_for(Lsn{0xFFFF'FFFF'FFFF'0000}, std::chrono::hours{1}));
   };
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   made.set_value(&replicator);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
@@ -524,7 +526,7 @@ TEST_CASE("a connection string that asks for replication itself is followed all 
   make_items(database);
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.reader_dsn(), {{"replication", "database"}});
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(database.value("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = "
@@ -544,7 +546,7 @@ TEST_CASE("a connection string may be a URI", "[api]") {
   btreemapped::Options options = database.options();
   options.connection = "postgresql://" + part("user") + "@" + host + ":" + part("port") + "/" + database.name() +
                        "?application_name=by%20URI&options=-c%20work_mem%3D1MB";
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(items.size() == 2);
@@ -563,7 +565,7 @@ TEST_CASE("of several hosts the first that answers is taken, and kept for all co
   options.connection =
       test::with_parts(database.reader_dsn(), {{"host", dead_parts.at("host") + "," + parts.at("host")},
                                                {"port", dead_parts.at("port") + "," + parts.at("port")}});
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(items.size() == 2);
@@ -581,7 +583,7 @@ TEST_CASE("no message holds the password", "[api]") {
     options.on_event = log.hook();
     std::string all;
     try {
-      btreemapped::Replicator replicator(options);
+      test::Replicator replicator(options);
       static_cast<void>(replicator.add_replica<Item, 1>("items"));
       replicator.start();
       const std::shared_future<void> synced = replicator.synced();
@@ -616,7 +618,7 @@ TEST_CASE("a connection string that is none is refused at once", "[api]") {
   test::Database database;
   btreemapped::Options options = database.options();
   options.connection = "host=127.0.0.1 nonsense";
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   const auto start_and_wait = [&] { test::start_and_sync(replicator); };
   CHECK_THROWS_AS(start_and_wait(), UsageError);
@@ -633,7 +635,7 @@ TEST_CASE("create_publication creates it for just the added tables", "[api]") {
   options.publication = "Just These";
   options.create_publication = true;
   {
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     const auto items = replicator.add_replica<Item, 1>("items");
     const auto more = replicator.add_replica<Item, 1>("more");
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
@@ -647,7 +649,7 @@ TEST_CASE("create_publication creates it for just the added tables", "[api]") {
                        "= 'Just These'") == "items,more");
 
   // The second time it is there.
-  btreemapped::Replicator again(options);
+  test::Replicator again(options);
   const auto items = again.add_replica<Item, 1>("items");
   test::start_and_sync(again);
   CHECK(items.size() == 1);
@@ -659,7 +661,7 @@ TEST_CASE("create_publication leaves a publication that is there as it is", "[ap
   database.exec("CREATE TABLE others (id int PRIMARY KEY, name text NOT NULL)");
   btreemapped::Options options = database.options();
   options.create_publication = true;
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   static_cast<void>(replicator.add_replica<Item, 1>("others"));
   CHECK_THROWS_AS(test::start_and_sync(replicator), btreemapped::SchemaError);
@@ -674,7 +676,7 @@ TEST_CASE("create_publication works for a role whose transactions are read-only 
   btreemapped::Options options = database.options();
   options.connection = database.dsn();  // of the owner
   options.create_publication = true;
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(items.empty());
@@ -687,7 +689,7 @@ TEST_CASE("a role that may only replicate and read is enough", "[api]") {
   database.exec("GRANT SELECT (id, name) ON items TO " + role);
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO items VALUES (3, 'c')");

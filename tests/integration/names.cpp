@@ -12,6 +12,7 @@
 #include <btreemapped.hpp>
 
 #include "support/database.hpp"
+#include "support/replicator.hpp"
 
 namespace names_test {
 
@@ -82,7 +83,7 @@ TEST_CASE("names with blanks, dots, quotes, backslashes and letters of all alpha
   btreemapped::Options options = database.options();
   options.publication = "Pub, \"with\" '\\quotes";
   options.slot_name = database.name();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto declared = replicator.add_replica<Odd>();
   const auto named = replicator.add_replica<Odd>("\"Odd Schema\".\"we.ird\"");
   test::start_and_sync(replicator);
@@ -98,7 +99,7 @@ TEST_CASE("a table, schema, column and key declared by the struct are followed",
   test::Database database;
   database.exec(R"(CREATE SCHEMA "Garage"; CREATE TABLE "Garage"."Cars" (name text NOT NULL, "Id" int PRIMARY KEY);)"
                 R"(INSERT INTO "Garage"."Cars" VALUES ('a', 1); CREATE PUBLICATION pub FOR ALL TABLES)");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const btreemapped::Replica<Declared> cars = replicator.add_replica<Declared>();
   test::start_and_sync(replicator);
   database.exec(R"(INSERT INTO "Garage"."Cars" VALUES ('b', 0))");
@@ -115,7 +116,7 @@ TEST_CASE("tables of one name in two schemas are told apart", "[names]") {
       "INSERT INTO other.items VALUES ('other', 1); CREATE PUBLICATION pub FOR ALL TABLES;"
       "ALTER DATABASE " +
       database.name() + " SET search_path = other, public");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("other.items");
   test::start_and_sync(replicator);
@@ -131,7 +132,7 @@ TEST_CASE("key columns in another order than the table's are followed", "[names]
       "CREATE TABLE items (unused int, a int NOT NULL, b text NOT NULL, c int NOT NULL, PRIMARY KEY (b, c));"
       "ALTER TABLE items DROP COLUMN unused; INSERT INTO items VALUES (1, 'x', 2); CREATE PUBLICATION pub FOR ALL "
       "TABLES");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Reordered, 2>("items");
   test::start_and_sync(replicator);
   database.exec(
@@ -148,7 +149,7 @@ TEST_CASE("columns named by reserved words of SQL are followed", "[names]") {
                 R"(INSERT INTO "table" VALUES (1, 'a', 'b'); CREATE PUBLICATION "all" FOR ALL TABLES)");
   btreemapped::Options options = database.options();
   options.publication = "all";
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto rows = replicator.add_replica<Reserved, 1>("table");
   test::start_and_sync(replicator);
   database.exec(R"(INSERT INTO "table" VALUES (2, 'c', 'd'))");
@@ -164,7 +165,7 @@ TEST_CASE("functions of the user that shadow the catalog's are not called", "[na
       "CREATE FUNCTION evil.pg_backend_pid() RETURNS int LANGUAGE sql AS 'SELECT 1 / 0';"
       "CREATE PUBLICATION pub FOR TABLE items; ALTER DATABASE " +
       database.name() + " SET search_path = evil, pg_catalog, public");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO items VALUES (2, 'b')");
@@ -196,12 +197,12 @@ TEST_CASE("types of the user that have the names of built-in ones are told apart
       "NOT NULL, number public.bool NOT NULL, large public.text); INSERT INTO items VALUES (1, '7', 5);"
       "CREATE PUBLICATION pub FOR TABLE items; ALTER DATABASE " +
       database.name() + " SET search_path = public, pg_catalog");
-  btreemapped::Replicator refused(database.options());
+  test::Replicator refused(database.options());
   static_cast<void>(refused.add_replica<Mistaken, 1>("items"));
   refused.start();
   CHECK_THROWS_WITH(test::wait_until_synced(refused),
                     Catch::Matchers::ContainsSubstring("public.items, column mood: the column is public.int4"));
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Shadowed, 1>("items");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO items VALUES (2, 'eight', 6); UPDATE items SET id = 3, mood = 'eight' WHERE id = 1");
@@ -218,11 +219,11 @@ TEST_CASE("names in upper case and of the greatest length are followed, and long
                 "\" VALUES (1, 'upper'); CREATE PUBLICATION \"" + longest + "\" FOR TABLES IN SCHEMA \"S\"");
   btreemapped::Options options = database.options();
   options.publication = longest;
-  btreemapped::Replicator refused(options);
+  test::Replicator refused(options);
   static_cast<void>(refused.add_replica<Item, 1>("S." + longest + "N"));
   refused.start();
   CHECK_THROWS_WITH(test::wait_until_synced(refused), Catch::Matchers::ContainsSubstring("no such table"));
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("S." + longest);
   test::start_and_sync(replicator);
   database.exec("UPDATE \"S\".\"" + longest + "\" SET id = 2");

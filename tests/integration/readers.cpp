@@ -20,6 +20,7 @@
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/load.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
 
@@ -52,8 +53,8 @@ test::Load::Make changes() {
 TEST_CASE("reads nested over two Replicators in opposite order make progress while both are busy", "[G8]") {
   test::Database database;
   make_tables(database);
-  btreemapped::Replicator first(database.options());
-  btreemapped::Replicator second(database.options());
+  test::Replicator first(database.options());
+  test::Replicator second(database.options());
   const auto items = first.add_replica<Item, 1>("items");
   const auto others = second.add_replica<Item, 1>("others");
   test::start_and_sync(first);
@@ -79,7 +80,7 @@ TEST_CASE("reads nested over two Replicators in opposite order make progress whi
 TEST_CASE("while a thread holds a read all that it reads of a Replicator is at the same commit", "[G8][G2]") {
   test::Database database;
   make_tables(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("others");
   test::start_and_sync(replicator);
@@ -97,7 +98,7 @@ TEST_CASE("a read that stays for long delays neither other readers nor feedback"
   test::Database database;
   make_tables(database);
   database.exec("ALTER DATABASE " + database.name() + " SET wal_sender_timeout = '2s'");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("others");
   test::start_and_sync(replicator);
@@ -139,7 +140,7 @@ TEST_CASE("a read that stays for long delays neither other readers nor feedback"
 TEST_CASE("wait_for() inside a read throws UsageError", "[G8]") {
   test::Database database;
   make_tables(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   const Lsn here = database.position();
@@ -155,8 +156,8 @@ TEST_CASE("wait_for() inside a read throws UsageError", "[G8]") {
 TEST_CASE("wait_for() inside a read of another Replicator throws UsageError, too", "[G8]") {
   test::Database database;
   make_tables(database);
-  btreemapped::Replicator first(database.options());
-  btreemapped::Replicator second(database.options());
+  test::Replicator first(database.options());
+  test::Replicator second(database.options());
   const auto items = first.add_replica<Item, 1>("items");
   static_cast<void>(second.add_replica<Item, 1>("others"));
   test::start_and_sync(first);
@@ -173,7 +174,7 @@ TEST_CASE("wait_for() inside a read of another Replicator throws UsageError, too
 TEST_CASE("a read may take a second read of the same replica while the applier waits", "[G8]") {
   test::Database database;
   make_tables(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   test::Load load(database.dsn(), 2, changes());
@@ -193,7 +194,7 @@ TEST_CASE("a read may take a second read of the same replica while the applier w
 TEST_CASE("many readers do not starve the applier", "[G8]") {
   test::Database database;
   make_tables(database);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   std::atomic<bool> done{false};
@@ -216,7 +217,7 @@ TEST_CASE("everything may be asked from any thread while commits come and connec
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto others = replicator.add_replica<Item, 1>("others");
   test::start_and_sync(replicator);
@@ -268,7 +269,7 @@ TEST_CASE("hooks may read, and a throwing hook is counted and ignored", "[G8]") 
     if (event.kind == EventKind::synced) rows.set_value(replica->size());
     throw std::runtime_error("from a hook");
   };
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   replica = &items;
   test::start_and_sync(replicator);
@@ -291,7 +292,7 @@ TEST_CASE("a hook that stops the Replicator only asks, and the Replicator ends",
     remember(event);
     if (event.kind == EventKind::synced) running->stop();
   };
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   running = &replicator;
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
@@ -313,7 +314,7 @@ TEST_CASE("a hook that takes its time holds back no commit", "[G8]") {
     inside.set_value();
     left.wait();
   };
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   inside.get_future().wait();
@@ -333,7 +334,7 @@ TEST_CASE("on_thread_start is called on each of the library's threads before any
   options.on_event = [&](const btreemapped::Event&) {
     if (started == 0) first = false;
   };
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   CHECK(started >= 2);

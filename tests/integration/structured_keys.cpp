@@ -12,6 +12,7 @@
 
 #include "support/database.hpp"
 #include "support/event_log.hpp"
+#include "support/replicator.hpp"
 
 namespace structured_keys_test {
 namespace {
@@ -23,7 +24,7 @@ using Catch::Matchers::ContainsSubstring;
 /// What is said of a table that must not be copied.
 template <class Row>
 std::string complaint(test::Database& database) {
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.template add_replica<Row, 1>("t"));
   replicator.start();
   try {
@@ -91,7 +92,7 @@ TEST_CASE("a key's struct whose type gets another attribute stops its table unti
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
   options.catalog_watch_interval = std::chrono::milliseconds{50};
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto sites = replicator.add_replica<Site, 1>("t");
   test::start_and_sync(replicator);
   CHECK(sites.get(Place{1, 2})->id == 1);
@@ -113,7 +114,7 @@ TEST_CASE("a range that the program makes finds the row that the server has made
       " PRIMARY KEY (room, hours, numbers, days)); CREATE PUBLICATION pub FOR TABLE t;"
       "INSERT INTO t VALUES (1, '[1,5]', '(0,9]', '[2024-02-28,2024-02-29]', 1), (1, '(4,5)', '[7,7)', '(,)', 2),"
       " (1, '(,2147483646]', '(-9223372036854775808,)', '(-infinity,infinity]', 3)");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto bookings = replicator.add_replica<Booking, 4>("t");
   test::start_and_sync(replicator);
   using Hours = SqlRange<std::int32_t>;

@@ -20,6 +20,7 @@
 #include <btreemapped.hpp>
 
 #include "support/database.hpp"
+#include "support/replicator.hpp"
 
 namespace structured_types_test {
 
@@ -238,7 +239,7 @@ void judge(test::Database& database, const std::vector<Column>& columns) {
                 "); CREATE TABLE streamed (LIKE copied INCLUDING ALL); CREATE PUBLICATION pub FOR TABLE copied, "
                 "streamed;" +
                 inserts);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto copied = replicator.add_replica<Row, 1>("copied");
   const auto streamed = replicator.add_replica<Row, 1>("streamed");
   test::start_and_sync(replicator);
@@ -397,7 +398,7 @@ TEST_CASE("an array whose elements are separated by semicolons arrives", "[value
     std::int32_t id;
     std::vector<std::string> value;
   };
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto boxes = replicator.add_replica<Boxes, 1>("boxes");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO boxes SELECT 2, value FROM boxes");
@@ -451,7 +452,7 @@ TEST_CASE("a domain may be NOT NULL, and arrays of a domain over arrays may be r
     std::int32_t value;
     Optionals<std::vector<std::int32_t>> list;
   };
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto rows = replicator.add_replica<Row, 1>("t");
   test::start_and_sync(replicator);
   database.exec("INSERT INTO t SELECT 2, value + 1, list || '{NULL}'::numbers[] FROM t");
@@ -609,7 +610,7 @@ TEST_CASE("structured values are keys in the order that the README tells", "[val
     SqlRange<std::int32_t> span;
     std::int32_t id;
   };
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto rows = replicator.add_replica<Row, 4>("t");
   test::start_and_sync(replicator);
   const auto ids = [&] {

@@ -106,7 +106,8 @@ std::string some_transaction(std::mt19937_64& random) {
     }
   }
   // The pause is before the transaction's number, for which a slot would wait.
-  return "SELECT pg_sleep(0.003); DO $$ BEGIN " + sql + "; EXCEPTION WHEN unique_violation OR deadlock_detected THEN NULL; END $$";
+  return "SELECT pg_sleep(0.003); DO $$ BEGIN " + sql +
+         "; EXCEPTION WHEN unique_violation OR deadlock_detected THEN NULL; END $$";
 }
 
 /// How many verifications a test makes where it makes many, and five times as many as it plants differences.

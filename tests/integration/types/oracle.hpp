@@ -25,6 +25,7 @@
 #include "literals.hpp"
 #include "support/conninfo.hpp"
 #include "support/database.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 #include "support/type_list.hpp"
 
@@ -168,7 +169,7 @@ class Oracle {
   /// Copies, streams and compares, by replicas that follow like this.
   void run(const btreemapped::Options& options) {
     session_.exec("CREATE PUBLICATION pub FOR ALL TABLES; GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC");
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     for (const auto& column : columns_) column->follow(replicator);
     test::start_and_sync(replicator);
     for (const auto& column : columns_) {
