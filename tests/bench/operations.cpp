@@ -382,7 +382,7 @@ int main(int argc, char** argv) {
     else parts.insert(argv[i]);
   }
   const auto wanted = [&](const char* part) { return parts.empty() || parts.contains(part); };
-  std::cout << std::fixed << std::setprecision(1);
+  std::cout << std::unitbuf << std::fixed << std::setprecision(1);
   if (wanted("stop")) {
     stop(false);
     stop(true);
