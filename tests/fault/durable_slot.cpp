@@ -186,19 +186,35 @@ TEST_CASE("a server that shuts down first sends all that it has to a stream with
   scene.check_equal();
 }
 
+/// A process of the server that does not run until this dies.
+class Stopped {
+ public:
+  Stopped(const test::Server& server, const std::string& pid) : server_(server), pid_(pid) {
+    server_.signal("STOP", pid_);
+  }
+  Stopped(const Stopped&) = delete;
+  Stopped& operator=(const Stopped&) = delete;
+  ~Stopped() { server_.signal("CONT", pid_); }
+
+ private:
+  const test::Server& server_;
+  const std::string pid_;
+};
+
 TEST_CASE("a walsender that hangs on to the slot is ended, and nobody else", "[G3]") {
   const test::Server server = running_server();
   Scene scene(server);
   const std::string pid =
       scene.database.value("SELECT active_pid FROM pg_replication_slots WHERE slot_name = '" + scene.slot + "'");
   // It does not notice that we are gone, nor that it is to end.
-  scene.database.exec("COPY (SELECT) TO PROGRAM 'kill -STOP " + pid + "'");
-  scene.cut();
-  scene.database.exec("UPDATE accounts SET amount = 7 WHERE id = 7");
-  scene.proxy.mend();
-  CHECK_THAT(scene.log.wait_for(EventKind::slot_waiting).message, ContainsSubstring("in use by pid " + pid));
-  CHECK(scene.accounts->state() == TableState::stale);
-  scene.database.exec("COPY (SELECT) TO PROGRAM 'kill -CONT " + pid + "'");
+  {
+    const Stopped stopped(server, pid);
+    scene.cut();
+    scene.database.exec("UPDATE accounts SET amount = 7 WHERE id = 7");
+    scene.proxy.mend();
+    CHECK_THAT(scene.log.wait_for(EventKind::slot_waiting).message, ContainsSubstring("in use by pid " + pid));
+    CHECK(scene.accounts->state() == TableState::stale);
+  }
   static_cast<void>(scene.log.wait_for(EventKind::resumed));
   CHECK(scene.proxy.sent() == 1);
   scene.check_equal();

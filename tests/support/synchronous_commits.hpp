@@ -23,7 +23,7 @@ class SynchronousCommits {
   void turn_on() { set(standbys_); }
 
  private:
-  /// Returns when sessions know it: new ones do, and those that wait have been told.
+  /// Returns when it holds for every commit.
   void set(const std::string& names) {
     Sql sql(dsn_);
     sql.exec("SET synchronous_commit = local");
@@ -31,6 +31,10 @@ class SynchronousCommits {
     sql.exec("SELECT pg_reload_conf()");
     if (!eventually([&] { return sql.value("SELECT current_setting('synchronous_standby_names')") == names; }))
       throw std::runtime_error("synchronous_standby_names is not '" + names + "'");
+    // It is the checkpointer that tells all commits. A new session means that the postmaster has told it before, and
+    // the second checkpoint that it has listened.
+    Sql(dsn_).exec("CHECKPOINT");
+    Sql(dsn_).exec("CHECKPOINT");
   }
 
   const std::string dsn_;
