@@ -30,7 +30,6 @@
 #include <btreemapped/detail/pq/snapshot_copy.hpp>
 #include <btreemapped/detail/pq/stream.hpp>
 #include <btreemapped/detail/shape.hpp>
-#include <btreemapped/detail/sql/blockers.hpp>
 #include <btreemapped/detail/sql/copy_guard.hpp>
 #include <btreemapped/detail/sql/log_end.hpp>
 #include <btreemapped/detail/sql/mutual_wait.hpp>
@@ -201,12 +200,8 @@ class Attempt {
   /// attempt fails for want of an explanation.
   std::string who_blocks() {
     try {
-      std::string found = control_.ask([&](sql::Session& session) {
-        std::string blockers = sql::describe(sql::find_blockers(session, backend_pid_));
-        // Those who wait for us do not wait long where there is a stream already.
-        if (plan_.follows && !blockers.empty()) blockers += describe(sql::find_mutual_wait(session, backend_pid_));
-        return blockers;
-      });
+      std::string found = control_.ask(
+          [&](sql::Session& session) { return sql::explain_wait(session, backend_pid_, plan_.follows); });
       return found.empty() && on_standby_ ? nudge_.explanation() : found;
     } catch (const Error&) {
       return {};

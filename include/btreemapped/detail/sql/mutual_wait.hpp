@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include <btreemapped/detail/sql/blockers.hpp>
 #include <btreemapped/detail/sql/rows.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 
@@ -50,6 +51,14 @@ WHERE )sql" + std::string{names_us});
          " for a synchronous standby of our application_name, which waits for it: that does not end by itself. ALTER "
          "SYSTEM SET synchronous_standby_names = ''; SELECT pg_reload_conf(); -- until the tables follow again, or end "
          "just the waits: SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep';";
+}
+
+/// For whom the backend `pid`, which creates a slot, waits, with what ends that; empty when it does not wait. Nobody
+/// waits for us for long where there is a stream already, and the slot is not for that.
+[[nodiscard]] inline std::string explain_wait(Session& session, int pid, bool for_stream) {
+  std::string out = describe(find_blockers(session, pid));
+  if (for_stream && !out.empty()) out += describe(find_mutual_wait(session, pid));
+  return out;
 }
 
 }  // namespace sql
