@@ -8,19 +8,17 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <btreemapped/change.hpp>
-#include <btreemapped/detail/column_map.hpp>
 #include <btreemapped/detail/interrupt.hpp>
 #include <btreemapped/detail/loop/catalog_watch.hpp>
 #include <btreemapped/detail/loop/checked_options.hpp>
 #include <btreemapped/detail/loop/control_session.hpp>
+#include <btreemapped/detail/loop/copier.hpp>
 #include <btreemapped/detail/loop/copy_progress.hpp>
 #include <btreemapped/detail/loop/durable_slot.hpp>
 #include <btreemapped/detail/loop/guard_verdict.hpp>
@@ -37,7 +35,6 @@
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>
-#include <btreemapped/detail/wire/copy_text.hpp>
 #include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/options.hpp>
@@ -58,9 +55,6 @@ struct StreamSource {
 /// then belongs to the driver.
 class Attempt {
  public:
-  /// Says what becomes of the rows of a table, as they were at `position`.
-  using Reader = std::function<std::unique_ptr<TableCopy>(const Table& table, ColumnMap map, Lsn position)>;
-
   /// Reads what else is to be seen through the snapshot: which tokens it shows.
   using Settle = std::function<std::vector<std::string>(pq::SnapshotCopy& snapshot, const pq::SystemIdentity& server)>;
 
@@ -70,7 +64,7 @@ class Attempt {
     std::string slot_name{};
     std::vector<Table*> tables{};
     bool follows = true;                  ///< a stream is to begin where the copy ends
-    Reader reader{};                      ///< if the rows are not to take the place of those that are served
+    CopyReader reader{};                  ///< if the rows are not to take the place of those that are served
     Settle settle{};                      ///< empty: nothing
     bool durable = false;                 ///< the slot is to outlive this attempt
     bool failover = false;                ///< and its server
@@ -81,7 +75,8 @@ class Attempt {
       : plan_(std::move(plan)),
         publications_(publication_names(options)),
         create_publication_(options.create_publication && plan_.follows),
-        use_(plan_.follows ? ServerUse{options.never_ahead, !options.durable_slot, options.failover_slot} : ServerUse{}),
+        use_(plan_.follows ? ServerUse{options.never_ahead, !options.durable_slot, options.failover_slot}
+                           : ServerUse{}),
         slot_timeout_(options.slot_timeout),
         lock_timeout_(options.lock_timeout),
         answer_timeout_(options.answer_timeout),
@@ -200,20 +195,13 @@ class Attempt {
   /// attempt fails for want of an explanation.
   std::string who_blocks() {
     try {
-      std::string found = control_.ask(
-          [&](sql::Session& session) { return sql::explain_wait(session, backend_pid_, plan_.follows); });
+      std::string found =
+          control_.ask([&](sql::Session& session) { return sql::explain_wait(session, backend_pid_, plan_.follows); });
       return found.empty() && on_standby_ ? nudge_.explanation() : found;
     } catch (const Error&) {
       return {};
     }
   }
-
-  struct Copied {
-    Lsn position{};                         ///< of the snapshot
-    std::vector<Commit::Change> changes{};  ///< what makes each table equal to its copy; sealed if a stream follows
-    std::vector<Fault> faults{};            ///< tables that could not be copied
-    std::vector<std::string> tokens{};      ///< that the snapshot shows
-  };
 
   /// Copies all followed tables as the slot's snapshot shows them, after making sure that it shows them whole: a
   /// TRUNCATE or rewrite between slot and copy would leave it silently empty.
@@ -225,7 +213,8 @@ class Attempt {
     else stream_.reset();  // and with it the slot: no log is held back for the sake of a copy
     guard(snapshot, out.faults);
     if (plan_.settle) out.tokens = plan_.settle(snapshot, identity_);
-    for (const Followed& each : followed_) copy_table(snapshot, each, on_progress, out);
+    Copier copier({snapshot, plan_.reader, plan_.follows, on_progress, rows_mutex_, *interrupt_}, out);
+    for (const Followed& each : followed_) copier.copy(each);
     snapshot.commit(no_deadline);
     for (const Fault& fault : out.faults) forget(*fault.table);
     return out;
@@ -277,13 +266,6 @@ class Attempt {
   [[nodiscard]] int control_socket() const { return control_.socket(); }
 
  private:
-  static constexpr std::chrono::milliseconds seal_slice{50};  // an interrupt() waits for it
-
-  static sql::CopySource source_of(const Followed& followed) {
-    return {followed.shape->table, followed.shape->kind, columns_of(*followed.table), followed.shape->row_filter,
-            key_columns_of(*followed.table)};
-  }
-
   [[noreturn]] static void throw_two_servers() {
     throw ConnectionError("two connections reached two different servers; name one server in the connection string",
                           {.retryable = true});
@@ -315,89 +297,13 @@ class Attempt {
   /// Leaves out the tables that cannot be had, or not now.
   void guard(pq::SnapshotCopy& snapshot, std::vector<Fault>& faults) {
     std::vector<sql::CopySource> sources;
-    for (const Followed& each : followed_) sources.push_back(source_of(each));
+    for (const Followed& each : followed_) sources.push_back(copy_source_of(each));
     const sql::GuardReport report = control_.ask([&](sql::Session& session) {
       return sql::guard_copy(snapshot, session, sources, publications_, lock_timeout_, no_deadline);
     });
     const CopyBond bond = plan_.follows ? CopyBond::together : CopyBond::alone;
     faults = heed_guard(report, slot_.consistent_point, bond, followed_);
     for (const Fault& fault : faults) forget(*fault.table);
-  }
-
-  std::unique_ptr<TableCopy> make_copy(const Followed& followed) {
-    Table& table = *followed.table;
-    ColumnMap map = map_copied_columns(table.needs(), *followed.shape);
-    if (plan_.reader) return plan_.reader(table, std::move(map), slot_.consistent_point);
-    const bool compare = !plan_.follows || table.row_count() > 0;
-    return compare ? table.make_comparison(std::move(map)) : table.make_copy(std::move(map));
-  }
-
-  void copy_table(pq::SnapshotCopy& snapshot, const Followed& followed, const OnProgress& on_progress, Copied& out) {
-    Table& table = *followed.table;
-    std::unique_ptr<TableCopy> copy;
-    std::optional<Fault> fault = touching_rows(table, [&] {
-      copy = make_copy(followed);
-      return Failure{};
-    });
-    std::string scratch;
-    std::vector<wire::Cell> cells;
-    CopyProgress progress(table, plan_.reader ? OnProgress{} : on_progress);
-    try {
-      bool again = !fault;
-      while (again) {
-        snapshot.copy(source_of(followed), [&](std::string_view line) {
-          if (fault) return;  // the rest is read and dropped, so that the session can go on with the next table
-          fault = add_line(table, *copy, line, scratch, cells);
-          if (!fault) progress.add(line.size(), copy->row_count());
-        });
-        again = !fault && copy->wants_another_pass();
-      }
-    } catch (const SchemaError& error) {
-      // Some troubles count as passing, but are this table's: a value too large to be printed (XX000), a broken page.
-      const bool of_table = sql::has_class(error.sqlstate(), "XX") || sql::has_class(error.sqlstate(), "58");
-      if (error.retryable() && !of_table) throw;
-      if (!fault) fault = Fault{&table, {}, error.what(), slot_.consistent_point, false, error.sqlstate()};
-    }
-    const std::size_t rows = copy == nullptr ? 0 : copy->row_count();
-    std::unique_ptr<Delta> change;
-    if (!fault) fault = touching_rows(table, [&] { return copy->finish(change, [this] { interrupt_->check(); }); });
-    for (bool sealed = !plan_.follows; !fault && !sealed;) {
-      fault = touching_rows(table, [&] {
-        const std::optional<Failure> outcome = change->seal(std::chrono::steady_clock::now() + seal_slice);
-        sealed = outcome.has_value();
-        return outcome.value_or(Failure{});
-      });
-    }
-    if (fault) {
-      out.faults.push_back(std::move(*fault));
-      return;
-    }
-    if (plan_.reader) return;
-    progress.finish(rows);
-    out.changes.push_back({&table, std::move(change)});
-  }
-
-  std::optional<Fault> add_line(Table& table, TableCopy& copy, std::string_view line, std::string& scratch,
-                                std::vector<wire::Cell>& cells) {
-    return touching_rows(table, [&] {
-      if (const Errc error = wire::split_copy_line(line, scratch, cells); error != Errc::ok)
-        throw ProtocolError("a line of COPY cannot be read: " + std::string(describe(error)),
-                            {.table = to_string(table.name())});
-      return copy.add(cells);
-    });
-  }
-
-  /// For what may look at the rows that are served.
-  template <class Step>
-  std::optional<Fault> touching_rows(Table& table, Step&& step) {
-    const std::lock_guard lock(rows_mutex_);
-    interrupt_->check();
-    try {
-      if (const Failure failure = step()) return make_fault(table, failure, slot_.consistent_point);
-    } catch (const std::bad_alloc&) {
-      return Fault{&table, {}, "out of memory", slot_.consistent_point, true, {}};
-    }
-    return std::nullopt;
   }
 
   Plan plan_;

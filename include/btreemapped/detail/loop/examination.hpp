@@ -191,8 +191,8 @@ class Examination {
     std::vector<TableName> names;
     for (const Subject& each : subjects_) names.push_back(each.name);
     const std::vector<sql::TableFacts> facts = sql::read_tables(session, names, publications_);
-    const PreflightContext context{server, options_.create_publication,
-                                   {options_.never_ahead, !options_.durable_slot, options_.failover_slot}};
+    const PreflightContext context{
+        server, options_.create_publication, {options_.never_ahead, !options_.durable_slot, options_.failover_slot}};
 
     std::vector<std::vector<FieldNeed>> needs;
     for (std::size_t n = 0; n < facts.size(); ++n) {

@@ -84,7 +84,7 @@ class Opening {
     const auto work = [notifier = parts_.notifier](Attempt& attempt) {
       return attempt.copy([&](const Table& table) { notifier->post(copying(table)); });
     };
-    parts_.runner.on_link(work, [this](Attempt::Copied& copied) {
+    parts_.runner.on_link(work, [this](Copied& copied) {
       if (!parts_.synced && !copied.faults.empty()) throw_faults(copied.faults);
       for (const Fault& fault : copied.faults) parts_.health.fail_in_copy(fault);
       parts_.pending.emplace();

@@ -172,7 +172,7 @@ class TableResync {
     const auto work = [notifier = notifier_](Attempt& attempt) {
       return attempt.copy([&](const Table& table) { notifier->post(copying(table)); });
     };
-    runner_.on_link(work, [this](Attempt::Copied& copied) {
+    runner_.on_link(work, [this](Copied& copied) {
       // On the server of the stream that cannot be; another one behind the same address may lag.
       if (copied.position < log_begin_)
         throw ConnectionError("the copy of a table comes from a server that is not as far as the stream",

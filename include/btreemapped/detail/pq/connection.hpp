@@ -156,7 +156,8 @@ class Connection {
 
   /// Throws for a connection that libpq has found broken: what the server said last, or else what libpq says.
   [[noreturn]] void throw_lost(std::string_view doing) {
-    const bool ready = connection_ != nullptr && (PQstatus(connection_) == CONNECTION_BAD || PQisBusy(connection_) == 0);
+    const bool ready =
+        connection_ != nullptr && (PQstatus(connection_) == CONNECTION_BAD || PQisBusy(connection_) == 0);
     throw_lost(doing, {ready ? PQgetResult(connection_) : nullptr, &PQclear});
   }
 
