@@ -122,6 +122,7 @@ class Opening {
   /// There is a stream that can be relied upon.
   void follow() {
     parts_.board.follow();
+    parts_.board.enter(parts_.fsm.state());  // before anybody is told
     if (!std::exchange(parts_.synced, true)) on_synced_();
     if (parts_.fsm.resumes()) {
       for (const Followed& each : parts_.buffer.followed()) parts_.store->resume(*each.table);
