@@ -312,9 +312,8 @@ TEST_CASE("the README's queries show who writes, and slots that nobody uses", "[
   Watcher watcher(shop);
   CHECK(watcher.rows("writers.sql").empty());
   CHECK(watcher.rows("unused.sql").empty());
-  shop.sql().exec(
-      "BEGIN; DELETE FROM cars WHERE owner = 'Bob'; PREPARE TRANSACTION 'of the README'; BEGIN; "
-      "DELETE FROM cars WHERE owner = 'Alice'");
+  shop.sql().exec("BEGIN; DELETE FROM cars WHERE owner = 'Bob'; PREPARE TRANSACTION 'of the README'");
+  shop.sql().exec("BEGIN; DELETE FROM cars WHERE owner = 'Alice'");
   const auto writers = watcher.rows("writers.sql");
   shop.sql().exec("ROLLBACK");
   shop.sql().exec("ROLLBACK PREPARED 'of the README'");

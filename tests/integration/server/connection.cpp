@@ -150,7 +150,7 @@ TEST_CASE("unfriendly defaults of role and database reach no replication session
 TEST_CASE("unfriendly defaults of role and database reach no control session") {
   ServerDatabase db;
   const std::string role = make_unfriendly_role(db);
-  test::sql::Session session{db.dsn(role), std::make_shared<Interrupt>()};
+  test::sql::Session session{db.dsn(role), std::make_shared<Interrupt>(), std::chrono::milliseconds{0}};
   for (const auto& [name, value] : pinned) {
     CAPTURE(name);
     CHECK(session.query("test", setting_query(name)).text(0, 0) == value);
