@@ -106,7 +106,7 @@ TEST_CASE("a failover slot needs a primary of version 17") {
   const std::vector<FieldNeed> row = good_row();
   const TableFacts facts = good_table();
   const TableToJudge table[] = {{facts, row}};
-  const auto judged = [&] { return judge({server, false, false, true}, table); };
+  const auto judged = [&] { return judge({server, false, {.failover_slot = true}}, table); };
   server.version = 160004;
   CHECK_THAT(only(judged()).what, ContainsSubstring("failover slots need 17"));
   server.version = 170000;
