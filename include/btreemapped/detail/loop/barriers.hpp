@@ -118,8 +118,8 @@ class Barriers {
       ask(end);
       const auto is_told = [&] { return end->fate() != EndOfLog::Fate::wanted; };
       const auto is_outdated = [&] { return end->fate() == EndOfLog::Fate::outdated; };
-      const Reached told = wait([&] { return View{is_told() ? Sight::shown : Sight::coming, {}}; },
-                                "the server has not told where its log ends", deadline);
+      Reached told = wait([&] { return View{is_told() ? Sight::shown : Sight::coming, {}}; },
+                          "the server has not told where its log ends", deadline);
       if (!told) return told;
       if (!end->why().empty()) return {false, {}, store_->lsn(), end->why()};
       const Lsn target = before_page_header(end->position(), board_.wal_block_size.load(std::memory_order_relaxed));

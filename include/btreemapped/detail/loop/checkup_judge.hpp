@@ -286,7 +286,9 @@ class CheckupJudge {
     for (const sql::PublishedBy& each : table.publications) {
       const std::string alter = "ALTER PUBLICATION " + sql::identifier(each.name);
       const std::string name = (table.shape.kind == 'p' ? "" : "ONLY ") + sql::identifier(table.shape.table);
-      remedy += (remedy.empty() ? "" : " ") + alter + " DROP TABLE " + name + "; " + alter + " ADD TABLE " + name + ";";
+      if (!remedy.empty()) remedy += ' ';
+      remedy.append(alter).append(" DROP TABLE ").append(name).append("; ");
+      remedy.append(alter).append(" ADD TABLE ").append(name).append(";");
     }
     note(to_string(table.shape.table), "the publication filters its rows, so only some of them are replicated",
          remedy + " -- if all are wanted");
