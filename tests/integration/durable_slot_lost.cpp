@@ -1,7 +1,6 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
-#include <thread>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -26,12 +25,9 @@ TEST_CASE("a table is not live before there is a stream again") {
   test::wait_until_synced(*scene.replicator);
   scene.cut();
   scene.database.exec("UPDATE items SET amount = -1");
-  std::this_thread::sleep_for(500ms);
   scene.proxy.hold("START_REPLICATION");
   scene.proxy.mend();
   scene.proxy.wait_until_held();
-  std::this_thread::sleep_for(300ms);
-  const btreemapped::Status status = scene.replicator->status();
   CHECK(scene.items->get(1)->amount == 1);
   CHECK(scene.items->state() == TableState::stale);
   CHECK(scene.items->stale_for() > 0ms);
@@ -44,7 +40,7 @@ TEST_CASE("after a resumption lag and lag_bytes tell what is still to come") {
   test::wait_until_synced(*scene.replicator);
   scene.cut();
   scene.database.exec("UPDATE items SET amount = -1");
-  std::this_thread::sleep_for(1s);
+  REQUIRE(test::eventually([&] { return scene.replicator->status().lag >= 1s; }));
   // The server works through its log in silence.
   scene.proxy.hold_answer("START_REPLICATION", 9);
   scene.proxy.mend();
@@ -63,12 +59,15 @@ TEST_CASE("a predecessor is waited for although the server could not be reached 
   test::Sql predecessor(scene.database.dsn());
   predecessor.exec("SELECT pg_advisory_lock(hashtextextended('btreemapped slot " + scene.slot + "', 0))");
   scene.proxy.cut();
+  const auto begin = std::chrono::steady_clock::now();
   scene.start();
-  std::this_thread::sleep_for(1200ms);
+  REQUIRE(test::eventually(
+      [&] { return scene.log.count(EventKind::retrying) > 0 && std::chrono::steady_clock::now() - begin > 1200ms; }));
   scene.proxy.mend();
-  std::this_thread::sleep_for(400ms);  // well within slot_timeout since the slot was first seen to be taken
-  const bool fatal = scene.log.count(EventKind::stopped) > 0;
-  CHECK_FALSE(fatal);
+  static_cast<void>(scene.log.wait_for(EventKind::slot_waiting));
+  CHECK_FALSE(test::eventually([&] { return scene.log.count(EventKind::stopped) > 0; }, 300ms));
+  predecessor.exec("SELECT pg_advisory_unlock_all()");
+  test::wait_until_synced(*scene.replicator);
 }
 
 TEST_CASE("stop() drops the slot although the first control session is half open") {
@@ -127,7 +126,7 @@ TEST_CASE("stale_for counts from when there was a stream last") {
   scene.start();
   test::wait_until_synced(*scene.replicator);
   scene.cut();
-  std::this_thread::sleep_for(1s);
+  REQUIRE(test::eventually([&] { return scene.items->stale_for() > 1s; }));
   scene.proxy.hold("START_REPLICATION");
   scene.proxy.mend();
   scene.proxy.wait_until_held();
