@@ -315,6 +315,8 @@ TEST_CASE("a promoted standby without the slot is followed after a new copy", "[
   const OwnServer own;
   Scene scene(own.server);
   scene.cut();
+  const std::string condition = " FROM pg_replication_slots WHERE slot_name = '" + scene.slot + "'";
+  REQUIRE(test::eventually([&] { return scene.database.value("SELECT active" + condition) == "f"; }));
   scene.database.exec("SELECT pg_drop_replication_slot('" + scene.slot + "')");
   scene.database.exec("UPDATE accounts SET amount = 7");
   own.server.stop("fast");

@@ -87,6 +87,7 @@ class Scene {
   /// Has a token's transaction not been seen although all that was committed is visible?
   bool is_pending(const Token& token) {
     database.catch_up(*replicator);
+    CHECK(test::eventually([&] { return replicator->status().state == btreemapped::ReplicatorState::streaming; }));
     const Reached reached = replicator->wait_for(token, now);
     CHECK_THAT(reached.why, ContainsSubstring("no commit with this token"));
     return !reached;

@@ -109,7 +109,10 @@ class Scene {
     return database.value("SELECT count(*) FROM pg_replication_slots WHERE active AND slot_name = '" + slot + "'") !=
            "0";
   }
-  void drop_slot() { database.exec("SELECT pg_drop_replication_slot('" + slot + "')"); }
+  void drop_slot() {
+    static_cast<void>(test::eventually([&] { return !is_active(); }));  // the server may not know yet who has left
+    database.exec("SELECT pg_drop_replication_slot('" + slot + "')");
+  }
 
   void check_equal() {
     database.catch_up(*replicator);
