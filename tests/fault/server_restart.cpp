@@ -112,6 +112,7 @@ TEST_CASE("while the server is down reads go on at the last commit", "[G5]") {
   CHECK(accounts.state() == TableState::stale);
   CHECK(accounts.stale_for() > std::chrono::nanoseconds{0});
   CHECK_FALSE(replicator.status().last_error.empty());
+  INFO(replicator.status().stale_reason);
   CHECK(replicator.status().reconnects_by_cause[btreemapped::LossCause::server_ended] == 1);
   server.start();
   static_cast<void>(log.wait_for(EventKind::synced, 2));

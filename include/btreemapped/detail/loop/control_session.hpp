@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/pq/connection.hpp>
 #include <btreemapped/detail/sql/server_error.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/error.hpp>
@@ -35,7 +36,8 @@ class ControlSession {
   }
 
   /// Asks once more if it fails, in a new session which it first gives to `reopened`.
-  /// Throws: ConnectionError when it is the server that has gone, with the code that the old session has ended with.
+  /// Throws: ConnectionError when it is the server that has gone, with the code that the old session has ended with, or
+  /// that a new one is refused with.
   template <class Question, class Reopened>
   auto insist(Question&& question, Reopened&& reopened) {
     const std::lock_guard lock(mutex_);
@@ -50,7 +52,8 @@ class ControlSession {
     try {
       session_ = std::make_unique<sql::Session>(conninfo_, interrupt_, lock_timeout_);
     } catch (const ConnectionError& error) {
-      if (end.empty() || !sql::is_connection_failure(end)) throw;
+      if (!sql::is_connection_failure(end)) throw;
+      if (end.empty()) end = refusal();
       throw ConnectionError(error.what(), {.sqlstate = end, .retryable = error.retryable()});
     }
     reopened(*session_);
@@ -61,6 +64,18 @@ class ControlSession {
   [[nodiscard]] int socket() const { return session_ == nullptr ? -1 : session_->socket(); }
 
  private:
+  /// The code with which the server refuses a session, which libpqxx leaves out; empty where it does not say a word.
+  [[nodiscard]] std::string refusal() const {
+    try {
+      static_cast<void>(pq::Connection::open(conninfo_, interrupt_, std::chrono::steady_clock::now() + patience));
+    } catch (const ConnectionError& error) {
+      return error.sqlstate();
+    }
+    return {};
+  }
+
+  static constexpr std::chrono::seconds patience{1};
+
   const std::shared_ptr<Interrupt> interrupt_;
   const std::chrono::milliseconds lock_timeout_;
   std::string conninfo_{};

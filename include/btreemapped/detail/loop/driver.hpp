@@ -218,6 +218,11 @@ class Driver {
   void lose(const std::exception_ptr& reason) {
     bool retry = !parts_.stop.load() && (parts_.synced || parts_.policy.is_retryable(reason));
     const ReplicatorState state = parts_.fsm.state();
+    const bool was_streaming = state == ReplicatorState::streaming;
+    LossCause cause = cause_of(reason);
+    // The control session may hear of a shutdown too late to be told what it is; the stream's last words tell.
+    if (was_streaming && cause == LossCause::connection_lost && parts_.runner.attempt().stream().was_ended())
+      cause = LossCause::server_ended;
     end_attempt();
     parts_.store->mark_stale(Clock::now());
     const std::string message = message_of(reason) + parts_.slot_wait.explanation();
@@ -229,8 +234,7 @@ class Driver {
     retry = retry && fatal_ == nullptr;
     parts_.fsm.failed(Clock::now(), retry, resumes);
     if (!retry) return;
-    const bool was_streaming = state == ReplicatorState::streaming;
-    if (was_streaming) parts_.board.lose(cause_of(reason));
+    if (was_streaming) parts_.board.lose(cause);
     if (parts_.store->sequence() > 0) parts_.board.set_stale(message);
     const bool waits = sqlstate_of(reason) == "55006";
     const EventKind kind = was_streaming ? EventKind::stale : (waits ? EventKind::slot_waiting : EventKind::retrying);

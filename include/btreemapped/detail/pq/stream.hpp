@@ -201,6 +201,17 @@ class ReplicationStream {
       throw ConnectionError(std::string{streaming} + ": the connection was lost", {.retryable = true});
   }
 
+  /// Whether the server has ended the stream by will, as it does when it shuts down: for a stream that is given up, as
+  /// what has come is thrown away. Looks no further than a shutdown with nothing to catch up sends. Never blocks.
+  [[nodiscard]] bool was_ended() {
+    try {
+      for (int messages = 0; messages < 1000 && receive(); ++messages) continue;
+    } catch (const ConnectionError& error) {
+      return error.sqlstate() == "57P01";
+    }
+    return false;
+  }
+
   /// For poll(): always wait for POLLIN, and for POLLOUT while wants_write().
   [[nodiscard]] int socket() const noexcept { return connection_.socket(); }
   [[nodiscard]] bool wants_write() const noexcept { return wants_write_; }
