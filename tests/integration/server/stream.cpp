@@ -28,6 +28,7 @@
 #include <btreemapped/error.hpp>
 
 #include "integration/server/server_database.hpp"
+#include "support/eventually.hpp"
 
 using btreemapped::ConnectionError;
 using btreemapped::Errc;
@@ -444,6 +445,15 @@ TEST_CASE("a terminated walsender ends the stream with its code") {
     CHECK(error.retryable());
   }
   CHECK_THROWS_AS(streaming.stream.receive(), ConnectionError);
+}
+
+TEST_CASE("a stream that is given up tells whether the server had ended it by will") {
+  Streaming streaming;
+  streaming.db.exec("INSERT INTO public.t VALUES (1, 'a')");
+  CHECK_FALSE(streaming.stream.was_ended());
+  streaming.db.exec("SELECT pg_terminate_backend(" + std::to_string(streaming.stream.connection().backend_pid()) + ")");
+  CHECK(test::eventually([&] { return streaming.stream.was_ended(); }));
+  CHECK_FALSE(streaming.stream.was_ended());  // it has told
 }
 
 TEST_CASE("a missing publication ends the stream with its code") {

@@ -52,8 +52,8 @@ class ControlSession {
     try {
       session_ = std::make_unique<sql::Session>(conninfo_, interrupt_, lock_timeout_);
     } catch (const ConnectionError& error) {
-      if (!sql::is_connection_failure(end)) throw;
       if (end.empty()) end = refusal();
+      if (!sql::is_connection_failure(end)) throw;
       throw ConnectionError(error.what(), {.sqlstate = end, .retryable = error.retryable()});
     }
     reopened(*session_);
