@@ -53,6 +53,26 @@ TEST_CASE("a lock on some published table does not end a healthy stream") {
   blocker.exec("COMMIT");
 }
 
+TEST_CASE("a table is found altered also while one that has failed cannot be looked at", "[G4]") {
+  Scene scene;
+  scene.options.answer_timeout = 500ms;
+  scene.options.catalog_watch_interval = 50ms;
+  scene.start();
+  test::wait_until_synced(*scene.replicator);
+  scene.database.exec("ALTER TABLE others RENAME amount TO quantity");
+  static_cast<void>(scene.log.wait_for(EventKind::table_failed, 1, "public.others"));
+  test::Sql blocker(scene.database.dsn());
+  blocker.exec("BEGIN; LOCK TABLE third IN ACCESS EXCLUSIVE MODE");
+  scene.database.exec("ALTER TABLE items ALTER amount TYPE bigint USING amount + 1");  // nothing of it is in the stream
+  static_cast<void>(scene.log.wait_for(EventKind::table_stale, 1, "public.items"));
+  blocker.exec("COMMIT");
+  static_cast<void>(scene.log.wait_for(EventKind::table_healed, 1, "public.items"));
+  CHECK(scene.items->get(1)->amount == 2);
+  CHECK(scene.log.count(EventKind::stale) == 0);
+  scene.database.exec("ALTER TABLE others RENAME quantity TO amount");
+  static_cast<void>(scene.log.wait_for(EventKind::table_healed, 1, "public.others"));
+}
+
 TEST_CASE("a server that does not answer START_REPLICATION is given up") {
   Scene scene;
   scene.options.answer_timeout = 500ms;

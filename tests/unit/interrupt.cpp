@@ -113,3 +113,7 @@ TEST_CASE("a timeout is rounded up to a millisecond") {
   CHECK(poll_timeout(steady_clock::now() + std::chrono::microseconds{900}) == 1);
   CHECK(poll_timeout(steady_clock::now() + std::chrono::hours{1000}) > 0);
 }
+
+TEST_CASE("a deadline as early as there is lets nobody wait") {
+  CHECK(poll_timeout(steady_clock::time_point::min()) == 0);
+}

@@ -131,7 +131,9 @@ class Interrupt {
 /// poll()'s timeout until a deadline: rounded up, so that nobody spins in the last millisecond.
 [[nodiscard]] inline int poll_timeout(Deadline deadline) noexcept {
   if (deadline == no_deadline) return -1;
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+  const auto now = std::chrono::steady_clock::now();
+  if (deadline <= now) return 0;  // Deadline::min() says "at once", and is too far away to be subtracted from
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - now).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 60 * 60 * 1000));
 }
 

@@ -141,7 +141,7 @@ class Attempt {
     const Lsn confirmed = control_.ask([&](sql::Session& session) {
       lock_slot(session, plan_.slot_name);
       out.log_end = require_same_history(*stream_, session, identity_, from);
-      out.altered = find_altered(session, {from.followed, {}}, publications_, backend_pid_);
+      out.altered = find_altered(session, from.followed, publications_);
       const Lsn kept = require_slot_at(session, plan_.slot_name, from.position);
       // A standby that has been promoted since shows its slots as its own, and may have another history.
       const pq::SystemIdentity now = stream_->identify_system(no_deadline);

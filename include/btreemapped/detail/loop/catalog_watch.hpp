@@ -3,6 +3,8 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <btreemapped/detail/column_map.hpp>
@@ -14,6 +16,7 @@
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>
+#include <btreemapped/error.hpp>
 #include <btreemapped/lsn.hpp>
 #include <btreemapped/preflight.hpp>
 
@@ -62,38 +65,54 @@ inline bool has_same_definition(const Followed& followed, const std::string& fin
   return sql::definition_of(followed.shape->fingerprint, columns, key) == sql::definition_of(fingerprint, columns, key);
 }
 
-/// Those that no longer look as they did when they were copied, and those that would fit now.
-inline std::vector<Table*> find_altered(sql::Session& session, const WatchList& list,
-                                        const std::vector<std::string>& publications, int backend_pid) {
+inline constexpr std::string_view lock_not_available = "55P03";  // somebody rewrites a table
+
+/// Those that no longer look as they did when they were copied. Waits for no lock.
+inline std::vector<Table*> find_altered(sql::Session& session, const std::vector<Followed>& followed,
+                                        const std::vector<std::string>& publications) {
   std::vector<Table*> altered;
   std::vector<TableName> names;
-  for (const Followed& each : list.followed) names.push_back(each.shape->table);
+  for (const Followed& each : followed) names.push_back(each.shape->table);
   const std::vector<std::string> now = sql::read_fingerprints(session, names, publications);
   for (std::size_t i = 0; i < now.size(); ++i)
-    if (!is_unaltered(list.followed[i], now[i])) altered.push_back(list.followed[i].table);
-  if (list.misfits.empty()) return altered;
+    if (!is_unaltered(followed[i], now[i])) altered.push_back(followed[i].table);
+  return altered;
+}
+
+/// Of those that did not fit, the ones that would now. None while somebody rewrites any table of the publications: this
+/// look has to open them all, and what has been found of the tables that follow must not be lost over that.
+inline std::vector<Table*> find_mended(sql::Session& session, const std::vector<Table*>& misfits,
+                                       const std::vector<std::string>& publications, int backend_pid) try {
+  std::vector<Table*> mended;
+  if (misfits.empty()) return mended;
   const ServerShape server = sql::read_server(session, publications, backend_pid);
-  const std::vector<sql::TableFacts> facts = sql::read_tables(session, names_of(list.misfits), publications);
+  const std::vector<sql::TableFacts> facts = sql::read_tables(session, names_of(misfits), publications);
   for (std::size_t i = 0; i < facts.size(); ++i) {
-    Table& misfit = *list.misfits[i];
+    Table& misfit = *misfits[i];
     const TableToJudge judged{facts[i], misfit.needs()};
     const bool fits = !has_errors(judge_publications({server}, std::span{&judged, 1})) &&
                       !has_errors(TableJudge({server}, facts[i], misfit.needs()).judge());
-    if (fits) altered.push_back(&misfit);
+    if (fits) mended.push_back(&misfit);
   }
-  return altered;
+  return mended;
+} catch (const SchemaError& error) {
+  if (error.sqlstate() != lock_not_available) throw;
+  return {};
 }
 
 /// What a look at the catalog shows.
 struct CatalogLook {
-  std::vector<Table*> changed{};  ///< see find_altered()
+  std::vector<Table*> changed{};  ///< those altered, and those mended
   Lsn position{};                 ///< how far the server's log went before
 };
 
 inline CatalogLook look_at_catalog(sql::Session& session, const WatchList& list,
                                    const std::vector<std::string>& publications, int backend_pid) {
   const Lsn position = sql::read_log_end(session).readable;
-  return {find_altered(session, list, publications, backend_pid), position};
+  std::vector<Table*> changed = find_altered(session, list.followed, publications);
+  const std::vector<Table*> mended = find_mended(session, list.misfits, publications, backend_pid);
+  changed.insert(changed.end(), mended.begin(), mended.end());
+  return {std::move(changed), position};
 }
 
 }  // namespace detail

@@ -7,7 +7,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -162,8 +161,7 @@ class TableCare {
   static constexpr std::chrono::milliseconds relation_watch_delay{200};
   static constexpr std::chrono::milliseconds look_interval{100};
   static constexpr std::chrono::milliseconds blind_interval{500};
-  static constexpr std::chrono::seconds longest_blind{30};         // then the stream is given up, to be resumed
-  static constexpr std::string_view lock_not_available = "55P03";  // somebody rewrites a table; the stream goes on
+  static constexpr std::chrono::seconds longest_blind{30};  // then the stream is given up, to be resumed
 
   /// With a durable slot nothing is lost by going on without a control session: the server may shut down, and have said
   /// goodbye to everything but the stream.
