@@ -12,6 +12,7 @@
 #include <btreemapped.hpp>
 
 #include "support/database.hpp"
+#include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/replicator.hpp"
 #include "support/server.hpp"
@@ -102,6 +103,36 @@ TEST_CASE("never_ahead is refused where commits wait for this very Replicator", 
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   CHECK_THROWS_WITH(test::wait_until_synced(replicator), ContainsSubstring("never_ahead"));
+}
+
+TEST_CASE("with never_ahead commits that begin to wait for this very Replicator are told, and end the wait for them",
+          "[never_ahead]") {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_items(database);
+  test::EventLog log;
+  btreemapped::Options options = database.options();
+  options.never_ahead = true;
+  options.on_event = log.hook();
+  test::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  std::future<void> writer;
+  {
+    const test::SynchronousCommits waiting(database.dsn(), "btreemapped");
+    writer = std::async(std::launch::async, [&] {
+      test::Sql sql(database.dsn());
+      sql.exec("UPDATE items SET amount = 2");
+    });
+    CHECK_THAT(log.wait_for(btreemapped::EventKind::stale).message,
+               ContainsSubstring("synchronous_standby_names") && ContainsSubstring("never_ahead"));
+    static_cast<void>(log.wait_for(btreemapped::EventKind::retrying));
+    CHECK_THAT(replicator.status().last_error, ContainsSubstring("never_ahead"));
+    CHECK(items.get(1)->amount == 1);
+  }
+  writer.get();
+  static_cast<void>(log.wait_for(btreemapped::EventKind::synced, 2));
+  CHECK(items.get(1)->amount == 2);
 }
 
 }  // namespace never_ahead_test

@@ -12,6 +12,9 @@
 #include <tuple>
 #include <vector>
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -256,6 +259,34 @@ TEST_CASE("stop() ends a verification at once", "[G10]") {
   scene.replicator->stop();
   CHECK(std::chrono::steady_clock::now() - begin < 1s);
   CHECK_THROWS_AS(report.get(), btreemapped::StoppedError);
+}
+
+TEST_CASE("a verification that stop() ends leaves no notes behind", "[G10]") {
+  Scene scene;
+  scene.proxy.hold("COPY ");
+  auto report = std::async(std::launch::async, [&] { return scene.replicator->verify(*scene.items); });
+  scene.proxy.wait_until_held();
+  scene.database.exec("UPDATE items SET amount = amount + 1");
+  REQUIRE(test::eventually([&] { return scene.replicator->status().memory.journals > 0; }));
+  scene.replicator->stop();
+  CHECK_THROWS_AS(report.get(), btreemapped::StoppedError);
+  CHECK(scene.replicator->status().memory.journals == 0);
+}
+
+TEST_CASE("a verification for which the system has no descriptor leaves no notes behind", "[G10]") {
+  Scene scene;
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const test::Descriptor next{::dup(0)};
+  rlimit none = before;
+  none.rlim_cur = static_cast<rlim_t>(next.get());
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  CHECK_THROWS_AS(scene.replicator->verify(*scene.items), btreemapped::Error);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  scene.database.exec("UPDATE items SET amount = amount + 1");
+  scene.database.catch_up(*scene.replicator);
+  CHECK(scene.replicator->status().memory.journals == 0);
+  CHECK(scene.replicator->verify(*scene.items).verdict == Verdict::equal);
 }
 
 TEST_CASE("verify() says what it cannot be asked", "[G10]") {

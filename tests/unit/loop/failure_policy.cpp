@@ -80,6 +80,18 @@ TEST_CASE("what ends copy after copy ends them all, by its own words", "[failure
   CHECK_FALSE(policy.is_retryable(end));
 }
 
+TEST_CASE("copies of all tables for want of a second slot are not counted, as they mend what they are for",
+          "[failure]") {
+  FailurePolicy policy(allowing(1));
+  for (const char* const sqlstate : {"53400", "53300"}) {
+    const auto full = std::make_exception_ptr(RebuildNeeded("full", {.sqlstate = sqlstate, .retryable = true}));
+    for (int i = 0; i < 10; ++i) {
+      policy.copied();
+      CHECK(policy.forbid_rebuild(full, false) == nullptr);
+    }
+  }
+}
+
 TEST_CASE("attempts that never got as far as a copy are not counted", "[failure]") {
   FailurePolicy policy(allowing(1));
   policy.copied();

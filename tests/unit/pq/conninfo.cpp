@@ -79,7 +79,8 @@ TEST_CASE("a URI is read like a list of keywords") {
 TEST_CASE("an unreadable connection string is refused without being quoted") {
   const std::string text =
       GENERATE("host=h password=my SECRET", "SECRET=x", "host='SECRET", "postgresql://u:SECRET@[::1",
-               "postgresql://u:%zzSECRET@h", "postgresql://h/db?SECRET=1");
+               "postgresql://u:%zzSECRET@h", "postgresql://h/db?SECRET=1", "postgresql://u:p@SECRET@h/db",
+               "postgresql://u:p@@SECRET@h/db", "postgres://u:SECRET/x@h/db");
   CAPTURE(text);
   try {
     static_cast<void>(pq::parse_conninfo(text));

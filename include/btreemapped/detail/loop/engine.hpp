@@ -167,15 +167,16 @@ class Engine : public std::enable_shared_from_this<Engine> {
     }
     const StreamSource source = ask([&](Driver& driver) { return driver.begin_verification(verified); });
     std::vector<Verified> judged;
-    for (const Verified& each : verified)
-      if (each.report.why.empty()) judged.push_back(each);
-    if (judged.empty()) return;
-    Verifier verifier(options_, store_, source, judged, deadline);
-    set_interruptible(verifier.attempt());
     try {
+      for (const Verified& each : verified)
+        if (each.report.why.empty()) judged.push_back(each);
+      if (judged.empty()) return;
+      Verifier verifier(options_, store_, source, judged, deadline);
+      set_interruptible(verifier.attempt());
       verifier.run();
     } catch (...) {
       set_interruptible(nullptr);
+      give_up_verification(verified);
       throw;
     }
     set_interruptible(nullptr);
@@ -227,6 +228,14 @@ class Engine : public std::enable_shared_from_this<Engine> {
       return answer.get();
     } catch (const std::future_error&) {
       throw StoppedError("the Replicator has been stopped");
+    }
+  }
+
+  /// Nobody reads the notes for it any more.
+  void give_up_verification(const std::vector<Verified>& verified) {
+    try {
+      ask([&](Driver& driver) { driver.end_verification(verified, false); });
+    } catch (const StoppedError&) {  // then nobody takes notes
     }
   }
 
@@ -286,6 +295,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
     if (fatal_)
       for (const auto& table : store_->tables())
         if (!table->copied()) store_->detach(*table, TableState::failed, Clock::now());
+    for (const auto& table : store_->tables()) table->set_journal(nullptr);  // replicas may live on for long
     store_->close();
     mailbox_->burn();
     board_.enter(ReplicatorState::stopped);

@@ -54,6 +54,18 @@ class RebuildNeeded : public SchemaError {
   }
 }
 
+/// Did the server have no slot or walsender to spare for a copy beside the stream? The copy of all tables that takes its
+/// place mends what it was for.
+[[nodiscard]] inline bool is_for_want_of_room(const std::exception_ptr& reason) {
+  try {
+    std::rethrow_exception(reason);
+  } catch (const RebuildNeeded& error) {
+    return error.sqlstate() == "53300" || error.sqlstate() == "53400";
+  } catch (...) {
+    return false;
+  }
+}
+
 /// May a stream that has ended for this reason go on where it was, with the slot that it had? Not where it would end
 /// in the same way again.
 [[nodiscard]] inline bool leaves_slot_usable(const std::exception_ptr& reason) {

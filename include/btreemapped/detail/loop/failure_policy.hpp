@@ -48,7 +48,8 @@ class FailurePolicy {
   /// end the next one, too, unless it is the connection.
   [[nodiscard]] std::exception_ptr forbid_rebuild(const std::exception_ptr& reason, bool in_copy) {
     const bool counts = std::exchange(copied_, false) || (in_copy && !is_retryable(reason));
-    if (!counts || is_of_connection(reason) || budget_.take(Clock::now(), message_of(reason))) return nullptr;
+    if (!counts || is_of_connection(reason) || is_for_want_of_room(reason)) return nullptr;
+    if (budget_.take(Clock::now(), message_of(reason))) return nullptr;
     return std::make_exception_ptr(budget_.error(message_of(reason), sqlstate_of(reason)));
   }
 

@@ -134,7 +134,8 @@ class TableCare {
       if (now >= health_.due()) resync_.begin(runner_.attempt(), health_.take_due(now));
       return false;
     }
-    const Time slice = std::min(until, now + look_interval);
+    // While a read holds it up, nobody reads what the server answers, and `until` may be long past.
+    const Time slice = until > now ? std::min(until, now + look_interval) : now + look_interval;
     resync_.work(now, slice, at_boundary, applied);
     if (!resync_.finishing()) return false;
     if (resync_.ready() == nullptr || !store_->publish(*resync_.ready(), slice, stop)) return true;

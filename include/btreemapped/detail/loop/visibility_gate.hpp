@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <btreemapped/detail/loop/table_care.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/detail/sql/visibility.hpp>
+#include <btreemapped/error.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -27,13 +29,18 @@ class VisibilityGate {
     if (!is_wanted_ || state_ == State::open) return true;
     if (state_ == State::asking || now < ask_at_) return false;
     state_ = State::asking;
-    const auto look = [xid](sql::Session& session) { return sql::is_visible(session, xid); };
-    care_.ask([look](Attempt& attempt) { return attempt.ask_again(look); },
-              [this](bool visible) {
-                if (state_ != State::asking) return;
-                state_ = visible ? State::open : State::closed;
-                ask_at_ = Clock::now() + pause;
-              });
+    const auto look = [xid](Attempt& attempt) {
+      const sql::Visibility seen =
+          attempt.ask_again([xid](sql::Session& session) { return sql::read_visibility(session, xid); });
+      if (!seen.visible && seen.waits_for_us) throw_mutual_wait();
+      return seen.visible;
+    };
+    care_.ask(look, [this](bool visible) {
+      if (state_ != State::asking) return;
+      state_ = visible ? State::open : State::closed;
+      ask_at_ = Clock::now() + pause_;
+      pause_ = std::min(2 * pause_, longest_pause);
+    });
     return false;
   }
 
@@ -44,17 +51,30 @@ class VisibilityGate {
   void close() noexcept {
     state_ = State::closed;
     ask_at_ = Time{};
+    pause_ = shortest_pause;
   }
 
  private:
   enum class State : std::uint8_t { closed, asking, open };
 
-  static constexpr std::chrono::milliseconds pause{1};
+  /// Neither we nor the writer would ever go on.
+  [[noreturn]] static void throw_mutual_wait() {
+    throw SchemaError(
+        "commits have begun to wait for a standby of this very name (synchronous_standby_names), which with "
+        "never_ahead "
+        "waits for them: take our application_name out of it, ALTER SYSTEM SET synchronous_standby_names = ''; SELECT "
+        "pg_reload_conf(); -- or set never_ahead = false",
+        {.retryable = true});
+  }
+
+  static constexpr std::chrono::milliseconds shortest_pause{1};  // most commits are visible by then
+  static constexpr std::chrono::milliseconds longest_pause{50};  // of one that waits for a standby
 
   const bool is_wanted_;
   TableCare& care_;
   State state_ = State::closed;
   Time ask_at_{};
+  std::chrono::milliseconds pause_ = shortest_pause;
 };
 
 }  // namespace detail

@@ -57,6 +57,16 @@ using ConninfoOptions = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFr
   return "it is neither a list of keyword=value nor a postgresql:// URI";
 }
 
+/// Has a URI whose password has an "@" or "/" that is not percent-encoded been read all the same? Then the rest of the
+/// password is in the name of the host, or its beginning in the port, which messages quote.
+[[nodiscard]] inline bool is_misread_uri(std::string_view text, const Conninfo& read) {
+  if (!text.starts_with("postgresql://") && !text.starts_with("postgres://")) return false;
+  const std::string* const host = find_option(read, "host");
+  if (host != nullptr && host->find('@', 1) != std::string::npos) return true;  // in front it is an abstract socket's
+  const std::string* const port = find_option(read, "port");
+  return port != nullptr && port->find_first_not_of("0123456789,") != std::string::npos;
+}
+
 /// Reads a connection string or URI.
 /// Throws: UsageError, whose message quotes nothing of it.
 [[nodiscard]] inline Conninfo parse_conninfo(std::string_view text) {
@@ -67,7 +77,9 @@ using ConninfoOptions = std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFr
   const std::unique_ptr<char, decltype(&PQfreemem)> owned{message, &PQfreemem};
   if (!options)
     throw UsageError("the connection string cannot be read: " + conninfo_mistake(message == nullptr ? "" : message));
-  return to_conninfo(options);
+  Conninfo read = to_conninfo(options);
+  if (is_misread_uri(text, read)) throw UsageError("the connection string cannot be read: " + conninfo_mistake("URI"));
+  return read;
 }
 
 [[nodiscard]] inline std::string to_string(const Conninfo& conninfo) {

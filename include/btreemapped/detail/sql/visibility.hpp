@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include <btreemapped/detail/sql/mutual_wait.hpp>
 #include <btreemapped/detail/sql/rows.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 
@@ -11,9 +12,14 @@ inline namespace v0 {
 namespace detail {
 namespace sql {
 
+struct Visibility {
+  bool visible = false;
+  bool waits_for_us = false;  ///< commits wait for a standby of our application_name
+};
+
 /// Does a new snapshot of the server see what this transaction has committed? The stream tells the lower half of its
 /// number only.
-[[nodiscard]] inline bool is_visible(Session& session, std::uint32_t xid) {
+[[nodiscard]] inline Visibility read_visibility(Session& session, std::uint32_t xid) {
   const Rows rows = session.query("cannot look for a transaction", R"sql(
 WITH now AS (SELECT s, pg_catalog.pg_snapshot_xmax(s)::text::pg_catalog.numeric AS xmax
   FROM pg_catalog.pg_current_snapshot() s),
@@ -22,9 +28,11 @@ near AS (SELECT s, xmax, xmax - xmax % 4294967296 + )sql" + std::to_string(xid) 
 SELECT pg_catalog.pg_visible_in_snapshot((CASE
     WHEN xid - xmax > 2147483648 THEN xid - 4294967296
     WHEN xmax - xid > 2147483648 THEN xid + 4294967296
-    ELSE xid END)::text::pg_catalog.xid8, s)
+    ELSE xid END)::text::pg_catalog.xid8, s), )sql" + std::string{names_us} +
+                                                                       R"sql(
 FROM near)sql");
-  return !rows.empty() && rows.flag(0, 0);
+  if (rows.empty()) return {};
+  return {rows.flag(0, 0), rows.flag(0, 1)};
 }
 
 }  // namespace sql
