@@ -295,7 +295,6 @@ TEST_CASE("a fast shutdown of the server does not wait for an idle client", "[G7
   database.catch_up(replicator);
   CHECK(time_to_stop(server) < alone + tolerance);
   server.start();
-  replicator.stop();
   database.connect_again();
 }
 
@@ -317,7 +316,6 @@ TEST_CASE("a fast shutdown of the server does not wait for a client that is held
     CHECK(guard.find(5)->amount == 5);
   }
   server.start();
-  replicator.stop();
   database.connect_again();
 }
 

@@ -77,6 +77,7 @@ TEST_CASE("a slot that the server gives up during each copy is a reason that cou
   scene.proxy.release();
   const bool stopped = test::eventually([&] { return scene.log.count(EventKind::stopped) > 0; }, 3s);
   CHECK(stopped);
+  scene.replicator->ends_unproved("it has ended: its slot was lost too often");
 }
 
 }  // namespace slot_lost_test

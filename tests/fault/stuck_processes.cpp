@@ -42,7 +42,7 @@ struct Scene {
         "CREATE TABLE items (id int PRIMARY KEY, amount bigint NOT NULL); INSERT INTO items SELECT i, i FROM "
         "generate_series(1, 1000) i; CREATE PUBLICATION pub FOR TABLE items");
     database->exec("ALTER DATABASE " + database->name() + " SET wal_sender_timeout = '1s'");
-    proxy.emplace(database->dsn());
+    proxy.emplace(database->reader_dsn());
     btreemapped::Options options = database->options();
     options.connection = proxy->dsn();
     options.on_event = log.hook();

@@ -29,6 +29,7 @@
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
 
@@ -37,13 +38,13 @@ namespace barriers_test {
 using btreemapped::EventKind;
 using btreemapped::Lsn;
 using btreemapped::Reached;
-using btreemapped::Replicator;
 using btreemapped::StoppedError;
 using btreemapped::TableState;
 using btreemapped::Token;
 using btreemapped::UsageError;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;
+using test::Replicator;
 using namespace std::chrono_literals;
 
 struct Item {
@@ -425,6 +426,7 @@ TEST_CASE("a barrier says that there is no connection", "[G9]") {
   CHECK_THAT(reached.why, StartsWith("disconnected: "));
   CHECK_THAT(scene.replicator->wait_for(scene.replicator->token(), 20ms).why, StartsWith("disconnected: "));
   CHECK_THAT(scene.replicator->catch_up(20ms).why, StartsWith("disconnected: "));
+  scene.proxy.mend();
 }
 
 TEST_CASE("a barrier says that a commit waits for a read", "[G9]") {
@@ -541,6 +543,7 @@ TEST_CASE("barriers end with the Replicator", "[G9]") {
   put(writer, visible);
   writer.exec("COMMIT");
   CHECK(scene.replicator->wait_for(visible, patience));
+  scene.replicator->prove();
   auto waiting = std::async(std::launch::async, [&] { return scene.replicator->wait_for(pending, patience); });
   scene.proxy.freeze();
   auto asking = std::async(std::launch::async, [&] { return scene.replicator->catch_up(patience); });
@@ -596,6 +599,7 @@ TEST_CASE("commit_and_wait() throws nothing after the commit", "[G9]") {
     CHECK_FALSE(reached);
     CHECK_THAT(reached.why, StartsWith("disconnected: "));
   }
+  scene.replicator->ends_unproved("it is stopped while it is disconnected");
   scene.replicator->stop();
   pqxx::work work(connection);
   work.exec(insert(3));

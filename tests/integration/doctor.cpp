@@ -16,6 +16,7 @@
 #include "support/conninfo.hpp"
 #include "support/database.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 
 namespace doctor_test {
 
@@ -105,7 +106,7 @@ TEST_CASE("the doctor creates no slot and changes nothing", "[doctor]") {
   btreemapped::Options options = database.options();
   options.connection = database.dsn();
   options.create_publication = true;
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   CHECK(replicator.doctor().can_follow());
   CHECK_FALSE(has_slot(database));
@@ -117,7 +118,7 @@ TEST_CASE("the doctor creates no slot and changes nothing", "[doctor]") {
 TEST_CASE("the doctor of a Replicator that follows has nothing else to say", "[doctor]") {
   test::Database database;
   database.exec(items + publish_items);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto replica = replicator.add_replica<Item, 1>("items");
   const std::string before = text_of(replicator.doctor());
   test::start_and_sync(replicator);
@@ -135,7 +136,7 @@ TEST_CASE("a Replicator's doctor judges the columns that its rows map", "[doctor
   };
   test::Database database;
   database.exec(items + publish_items);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Misfit, 1>("items"));
   const Diagnosis diagnosis = replicator.doctor();
   CHECK_FALSE(diagnosis.can_follow());

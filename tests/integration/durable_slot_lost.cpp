@@ -74,6 +74,7 @@ TEST_CASE("stop() drops the slot although the first control session is half open
   Scene scene(true);
   scene.start();
   test::wait_until_synced(*scene.replicator);
+  scene.replicator->prove();
   scene.proxy.half_open(test::Proxy::Kind::control);
   scene.replicator->stop();
   CHECK(scene.left_slot().empty());
@@ -94,6 +95,7 @@ TEST_CASE("stop() drops the slot also after the control session was opened anew"
                  "AND "
                  "a.datname = current_database()") == "1";
     }));
+    scene.replicator->prove();
     // Between us and the server the end of that session is late, as with a proxy or a network that is cut.
     scene.proxy.half_open(test::Proxy::Kind::control);
     scene.replicator->stop();

@@ -20,6 +20,7 @@
 #include "support/conninfo.hpp"
 #include "support/database.hpp"
 #include "support/eventually.hpp"
+#include "support/replicator.hpp"
 #include "support/threads.hpp"
 
 namespace fork_test {
@@ -86,7 +87,7 @@ struct Followed {
   }
 
   test::Database database{};
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<Rows> rows{};
 };
 
@@ -140,7 +141,8 @@ TEST_CASE("a Replicator made in a forked child follows there", "[G8]") {
     btreemapped::Replicator replicator({.connection = dsn, .publication = "pub"});
     const Rows rows = replicator.add_replica<Row, 1>("t");
     test::start_and_sync(replicator);
-    return rows.get(1)->text == "one" ? 0 : 1;
+    if (rows.get(1)->text != "one") return 1;
+    return replicator.verify(rows).verdict == btreemapped::Verdict::equal ? 0 : 2;
   });
   CHECK(status == 0);
   CHECK(followed.replicator->status().reconnects == 0);

@@ -127,6 +127,7 @@ TEST_CASE("the slot is temporary, and gone after stop() with all sessions", "[G7
   CHECK(database.value("SELECT temporary AND active AND plugin = 'pgoutput' FROM pg_replication_slots WHERE database = "
                        "current_database()") == "t");
   CHECK_FALSE(nothing_left(database));
+  replicator.prove();
   replicator.stop();
   CHECK(test::eventually([&] { return nothing_left(database); }));
 }
@@ -323,6 +324,7 @@ TEST_CASE("stop() is prompt while nothing happens in the stream", "[G7]") {
   test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
+  replicator.prove();
   CHECK(time_to_stop(replicator) < prompt);
   CHECK(items.size() == 10);
   CHECK_NOTHROW(replicator.synced().get());
@@ -337,6 +339,7 @@ TEST_CASE("stop() is prompt while the network swallows everything", "[G7]") {
   test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
+  replicator.prove();
   proxy.freeze();
   CHECK(time_to_stop(replicator) < prompt);
 }
@@ -352,6 +355,7 @@ TEST_CASE("stop() is prompt in the middle of a large transaction", "[G7]") {
                             " ON active_pid = pid WHERE database = current_database()";
   database.exec("INSERT INTO items SELECT id, repeat('x', 100) FROM generate_series(100, 300000) id");
   REQUIRE(test::eventually([&] { return database.value(bytes) == "t"; }));
+  replicator.ends_unproved("it is stopped before the last commit");
   CHECK(time_to_stop(replicator) < prompt);
   const std::size_t rows = items.size();
   CHECK((rows == 10 || rows == 10 + 299'901));
@@ -381,6 +385,7 @@ TEST_CASE("stop() is prompt inside a read that the applier waits for", "[G7][G8]
   test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
+  replicator.ends_unproved("it is stopped before the last commit");
   std::chrono::milliseconds took{};
   items.get_with(1, [&](const Item& item) {
     database.exec("UPDATE items SET name = 'x'");
@@ -420,6 +425,7 @@ TEST_CASE("stop() is prompt while a new copy waits for a reader", "[G7][G8]") {
   const auto guard = outdated.items->read();
   outdated.proxy.mend();
   static_cast<void>(outdated.log.wait_for(EventKind::copying, 2));
+  outdated.replicator->ends_unproved("it is stopped before the new copy is shown");
   CHECK(time_to_stop(*outdated.replicator) < prompt);
   CHECK(guard.find(1)->name == "n1");
 }
@@ -488,6 +494,7 @@ TEST_CASE("commits go on and stop() is prompt while the catalog watch gets no an
   database.exec("UPDATE items SET name = 'x'");
   database.catch_up(replicator);
   CHECK(items.get(1)->name == "x");
+  replicator.ends_unproved("it is stopped while the catalog cannot be read");
   CHECK(time_to_stop(replicator) < prompt);
 }
 
@@ -505,6 +512,7 @@ TEST_CASE("stop() is prompt in the middle of a new copy, and reads go on with th
   proxy.wait_until_held();
   database.exec("UPDATE items SET name = 'x'");
   CHECK(items.get(1)->name == "n1");
+  replicator.ends_unproved("it is stopped before the new copy is shown");
   CHECK(time_to_stop(replicator) < prompt);
   CHECK(items.get(1)->name == "n1");
   CHECK(items.state() == btreemapped::TableState::stale);

@@ -138,6 +138,7 @@ TEST_CASE("events come on one thread, never two at a time", "[G8]") {
   test::start_and_sync(replicator);
   database.end_sessions("backend_type = 'walsender'");
   static_cast<void>(log.wait_for(EventKind::synced, 2));
+  replicator.prove();
   replicator.stop();
   CHECK_FALSE(two);
   CHECK(threads.size() == 1);
@@ -215,6 +216,7 @@ TEST_CASE("the library's threads have names and block all signals", "[G8]") {
     ++ours;
   }
   CHECK(ours >= 2);
+  replicator.prove();
   replicator.stop();
   CHECK(test::eventually([&] { return threads_of_this_process().size() == before.size(); }));
 }

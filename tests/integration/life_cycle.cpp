@@ -61,6 +61,7 @@ TEST_CASE("a replica cannot be added after the start", "[api]") {
   CHECK_THROWS_AS((replicator.add_replica<Item, 1>("items")), UsageError);
   test::wait_until_synced(replicator);
   CHECK_THROWS_AS((replicator.add_replica<Item, 1>("items")), UsageError);
+  replicator.prove();
   replicator.stop();
   CHECK_THROWS_AS((replicator.add_replica<Item, 1>("items")), UsageError);
 }
@@ -74,6 +75,7 @@ TEST_CASE("a Replicator starts once", "[api]") {
   CHECK_THROWS_AS(replicator.start(), UsageError);
   CHECK_THROWS_AS(replicator.run(), UsageError);
   test::wait_until_synced(replicator);
+  replicator.prove();
   replicator.stop();
   CHECK_THROWS_AS(replicator.start(), UsageError);
   CHECK_THROWS_AS(replicator.run(), UsageError);
@@ -145,6 +147,7 @@ TEST_CASE("stop() is idempotent, from many threads at once", "[api]") {
   test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
+  replicator.prove();
   const auto stop = [&] { replicator.stop(); };
   test::run_together({stop, stop, stop, stop});
   replicator.stop();
@@ -165,6 +168,7 @@ TEST_CASE("start() and stop() from two threads end in a stopped Replicator", "[a
       } catch (const UsageError&) {  // when the stop came first
       }
     };
+    replicator.ends_unproved("it is stopped before its first copy, or just after it");
     test::run_together({start, [&] { replicator.stop(); }});
     CHECK(replicator.synced().wait_for(test::patience) == std::future_status::ready);
   }
@@ -213,6 +217,7 @@ TEST_CASE("who waits when the Replicator is stopped gets StoppedError", "[api]")
   test::Replicator replicator(database.options());
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
+  replicator.prove();
   const Lsn never{std::uint64_t{1} << 60U};
   std::promise<void> waiting;
   std::atomic<bool> stopped_error{false};
@@ -299,6 +304,7 @@ TEST_CASE("run() follows on the caller's thread until its stop token", "[api]") 
                         test::wait_until_synced(replicator);
                         database.exec("INSERT INTO items VALUES (3, 'c')");
                         database.catch_up(replicator);
+                        replicator.prove();
                         stop.request_stop();
                       }});
   CHECK(items.size() == 3);
@@ -326,6 +332,7 @@ TEST_CASE("run() returns when stop() is called by another thread, or by a hook",
       if (by_hook && event.kind == EventKind::synced) running->stop();
     };
     test::Replicator replicator(options);
+    replicator.ends_unproved("it is stopped as soon as it has synced");
     running = &replicator;
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     test::run_together({[&] { replicator.run(); },
@@ -384,6 +391,7 @@ TEST_CASE("several Replicators live in one process, with the same table and with
   CHECK(items1.size() == 3);
   CHECK(items2.size() == 3);
   CHECK(items3.empty());
+  first.prove();
   first.stop();
   database.exec("INSERT INTO items VALUES (4, 'd')");
   database.catch_up(second);
@@ -414,6 +422,7 @@ TEST_CASE("events come in order: connected, copying, synced, stopped", "[api]") 
     test::Replicator replicator(options);
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     test::start_and_sync(replicator);
+    replicator.prove();
     replicator.stop();
   }
   std::vector<EventKind> kinds;
@@ -465,7 +474,8 @@ TEST_CASE("a Replicator may be destroyed by its own hook", "[api][G8]") {
   replicator = std::make_unique<test::Replicator>(options);
   const auto items = replicator->add_replica<Item, 1>("items");
   replicator->start();
-  REQUIRE(destroyed.get_future().wait_for(test::patience) == std::future_status::ready);
+  const std::future_status status = destroyed.get_future().wait_for(test::patience);
+  REQUIRE(status == std::future_status::ready);
   CHECK(items.size() == 2);
   CHECK(test::eventually([&] { return items.state() == btreemapped::TableState::stale; }));
 }
@@ -517,6 +527,7 @@ TEST_CASE("a hook may wait for a position, and is let go when the Replicator sto
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   test::start_and_sync(replicator);
   waits.get_future().wait();
+  replicator.prove();
   replicator.stop();
   CHECK(replicator.status().hook_errors == 1);
 }
@@ -576,14 +587,15 @@ TEST_CASE("no message holds the password", "[api]") {
   make_items(database);
   const std::string password = "s3cret-w0rd";
   const test::Listener closed_listener;
-  const auto messages_of = [&](const std::string& connection) {
+  const auto messages_of = [&](std::string btreemapped::Options::* option, const std::string& connection) {
     test::EventLog log;
     btreemapped::Options options = database.options();
-    options.connection = connection;
+    options.*option = connection;
     options.on_event = log.hook();
     std::string all;
     try {
       test::Replicator replicator(options);
+      replicator.ends_unproved("it is stopped as soon as it has said something");
       static_cast<void>(replicator.add_replica<Item, 1>("items"));
       replicator.start();
       const std::shared_future<void> synced = replicator.synced();
@@ -598,6 +610,11 @@ TEST_CASE("no message holds the password", "[api]") {
       all += error.what();
     }
     for (const btreemapped::Event& event : log.all()) all += event.message;
+    try {
+      for (const btreemapped::Finding& each : btreemapped::doctor(options).findings) all += to_string(each);
+    } catch (const UsageError& error) {
+      all += error.what();
+    }
     return all;
   };
   const std::string port = test::parse_conninfo(database.reader_dsn()).at("port");
@@ -608,9 +625,11 @@ TEST_CASE("no message holds the password", "[api]") {
         "password=" + password + " host=127.0.0.1 oops", "password='" + password, "nonsense=1 password=" + password,
         "postgresql://user:" + password + "@127.0.0.1:notaport/db",
         "postgresql://user:" + password + "@127.0.0.1:" + port + "/db?nonsense=1"}) {
-    const std::string messages = messages_of(connection);
-    CHECK_FALSE(messages.empty());
-    CHECK_THAT(messages, !ContainsSubstring(password));
+    for (const auto option : {&btreemapped::Options::connection, &btreemapped::Options::primary_connection}) {
+      const std::string messages = messages_of(option, connection);
+      CHECK_FALSE(messages.empty());
+      CHECK_THAT(messages, !ContainsSubstring(password));
+    }
   }
 }
 

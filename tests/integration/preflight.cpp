@@ -15,6 +15,7 @@
 #include "support/conninfo.hpp"
 #include "support/database.hpp"
 #include "support/event_log.hpp"
+#include "support/replicator.hpp"
 
 namespace preflight_test {
 
@@ -42,7 +43,7 @@ const std::string item_table = "CREATE TABLE items (id int PRIMARY KEY, name tex
 /// What is said of a Replicator that must not start.
 template <class Row = Item>
 std::string complaint(const btreemapped::Options& options, const std::vector<std::string>& tables = {"items"}) {
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   for (const std::string& table : tables) static_cast<void>(replicator.template add_replica<Row, 1>(table));
   replicator.start();
   try {
@@ -196,7 +197,7 @@ TEST_CASE("a role that may not replicate is told so", "[preflight]") {
   database.exec(item_table + "CREATE PUBLICATION pub FOR TABLE items; GRANT SELECT ON items TO " + role);
   btreemapped::Options options = database.options();
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   static_cast<void>(replicator.add_replica<Item, 1>("items"));
   replicator.start();
   try {
@@ -213,7 +214,7 @@ TEST_CASE("a database and a role that do not exist end the attempt for good", "[
   for (const std::string part : {"dbname", "user"}) {
     btreemapped::Options options = database.options();
     options.connection = test::with_parts(database.reader_dsn(), {{part, "no such " + part}});
-    btreemapped::Replicator replicator(options);
+    test::Replicator replicator(options);
     static_cast<void>(replicator.add_replica<Item, 1>("items"));
     replicator.start();
     CHECK_THROWS_AS(test::wait_until_synced(replicator), btreemapped::ConnectionError);
@@ -259,7 +260,7 @@ TEST_CASE("a nullable column on a field that is not optional is a warning", "[pr
   test::EventLog log;
   btreemapped::Options options = database.options();
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto items = replicator.add_replica<Item, 1>("items");
   const auto optional_items = replicator.add_replica<OptionalItem, 1>("items");
   test::start_and_sync(replicator);
@@ -283,7 +284,7 @@ TEST_CASE("the SQL of the complaints mends what they complain of", "[preflight]"
     database.exec(message.substr(place, message.find('\n', place) - place));
   }
   CHECK(steps == 2);
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);
   CHECK(items.empty());

@@ -293,6 +293,7 @@ TEST_CASE("a hook that stops the Replicator only asks, and the Replicator ends",
     if (event.kind == EventKind::synced) running->stop();
   };
   test::Replicator replicator(options);
+  replicator.ends_unproved("it is stopped by its hook as soon as it has synced");
   running = &replicator;
   const auto items = replicator.add_replica<Item, 1>("items");
   test::start_and_sync(replicator);

@@ -14,6 +14,7 @@
 
 #include "support/database.hpp"
 #include "support/load.hpp"
+#include "support/replicator.hpp"
 
 namespace shards_test {
 
@@ -37,7 +38,7 @@ struct Shard {
     return options;
   }
 
-  btreemapped::Replicator replicator;
+  test::Replicator replicator;
   btreemapped::Replica<Account, 1> accounts = replicator.add_replica<Account, 1>("accounts");
 };
 

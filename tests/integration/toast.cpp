@@ -70,7 +70,7 @@ struct Follower {
   }
 
   test::Database& database;
-  btreemapped::Replicator replicator;
+  test::Replicator replicator;
   std::optional<btreemapped::Replica<Document, 1>> documents;
 };
 

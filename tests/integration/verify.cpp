@@ -139,7 +139,6 @@ TEST_CASE("replicas that follow are found equal, with the position and the numbe
 
 TEST_CASE("a row that arrived under another key is found on both sides, by its keys", "[G10]") {
   Scene scene;
-  scene.replicator->ends_different();
   scene.plant(123456, 123457);
   const auto report = scene.replicator->verify(*scene.items);
   CHECK(report.verdict == Verdict::different);
@@ -149,11 +148,11 @@ TEST_CASE("a row that arrived under another key is found on both sides, by its k
   CHECK_FALSE(report.healed);
   CHECK(scene.replicator->verify(*scene.others).verdict == Verdict::equal);
   CHECK(scene.items->state() == TableState::live);
+  CHECK(scene.replicator->verify(*scene.items, {.heal = true}).healed);
 }
 
 TEST_CASE("a value that arrived as another one is found, by the key of its row", "[G10]") {
   Scene scene;
-  scene.replicator->ends_different();
   scene.proxy.damage("123456", "123457");
   scene.database.exec("UPDATE items SET amount = 123456 WHERE id = 7");
   scene.database.catch_up(*scene.replicator);
@@ -162,6 +161,7 @@ TEST_CASE("a value that arrived as another one is found, by the key of its row",
   CHECK(report.different_keys == Keys{{7}});
   CHECK(report.missing == 0);
   CHECK(report.extra == 0);
+  CHECK(scene.replicator->verify(*scene.items, {.heal = true}).healed);
 }
 
 TEST_CASE("with heal a table that differs is copied afresh alone, and equal afterwards", "[G10]") {
@@ -222,6 +222,7 @@ TEST_CASE("without a connection nothing is judged", "[G10]") {
   const auto report = scene.replicator->verify(*scene.items);
   CHECK(report.verdict == Verdict::inconclusive);
   CHECK_THAT(report.why, ContainsSubstring("not connected"));
+  scene.proxy.mend();
 }
 
 TEST_CASE("a connection that is lost meanwhile leaves the verdict open", "[G10]") {
@@ -252,6 +253,7 @@ TEST_CASE("a verification waits for transactions that write no longer than it is
 
 TEST_CASE("stop() ends a verification at once", "[G10]") {
   Scene scene;
+  scene.replicator->prove();
   scene.proxy.hold("COPY ");
   auto report = std::async(std::launch::async, [&] { return scene.replicator->verify(*scene.items); });
   scene.proxy.wait_until_held();
@@ -263,6 +265,7 @@ TEST_CASE("stop() ends a verification at once", "[G10]") {
 
 TEST_CASE("a verification that stop() ends leaves no notes behind", "[G10]") {
   Scene scene;
+  scene.replicator->ends_unproved("it is stopped in a verification");
   scene.proxy.hold("COPY ");
   auto report = std::async(std::launch::async, [&] { return scene.replicator->verify(*scene.items); });
   scene.proxy.wait_until_held();
@@ -296,6 +299,7 @@ TEST_CASE("verify() says what it cannot be asked", "[G10]") {
   CHECK_THROWS_AS(other.verify(), btreemapped::UsageError);
   CHECK_THROWS_AS(scene.items->for_each([&](const Item&) { static_cast<void>(scene.replicator->verify()); }),
                   btreemapped::UsageError);
+  scene.replicator->prove();
   scene.replicator->stop();
   CHECK_THROWS_AS(scene.replicator->verify(), btreemapped::StoppedError);
 }

@@ -429,7 +429,7 @@ struct Pair {
   }
 
   test::Database& database;
-  btreemapped::Replicator replicator;
+  test::Replicator replicator;
   std::optional<btreemapped::Replica<Account, 1>> lefts;
   std::optional<btreemapped::Replica<Account, 1>> rights;
 };

@@ -35,6 +35,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 #include "support/threads.hpp"
 
@@ -295,7 +296,7 @@ TEST_CASE("replicas equal their tables and readers see whole commits whatever fo
   btreemapped::Options options = database.options();
   options.on_event = events.hook();
   options.catalog_watch_interval = std::chrono::milliseconds{50};
-  btreemapped::Replicator replicator{options};
+  test::Replicator replicator{options};
   const Replicas replicas{replicator.add_replica<Account, 1>("account"),
                           replicator.add_replica<Position, 2>("position"), replicator.add_replica<Quote, 3>("quote")};
   std::deque<Writer> writers;
@@ -333,6 +334,7 @@ TEST_CASE("replicas equal their tables and readers see whole commits whatever fo
     if (disturbance != Disturbance::schema) REQUIRE(divergences(events) == divergences_before);
   }
 
+  replicator.prove();
   replicator.stop();
   static_cast<void>(events.wait_for(btreemapped::EventKind::stopped));
   REQUIRE(failures(events) == "");

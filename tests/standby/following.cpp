@@ -115,6 +115,16 @@ class NoRecords {
   const std::string pid_;
 };
 
+/// The slot of a proof needs a record, too.
+void end_proved(Bank& bank, Follower& follower) {
+  {
+    const test::Load records(bank.database.dsn(), 1,
+                             [](std::mt19937_64&) { return "SELECT pg_log_standby_snapshot()"; });
+    follower.replicator.prove();
+  }
+  follower.replicator.stop();
+}
+
 TEST_CASE("a slot on the standby of an idle primary waits, and says for what", "[G7]") {
   Bank bank;
   const test::Server standby = running_standby();
@@ -128,6 +138,7 @@ TEST_CASE("a slot on the standby of an idle primary waits, and says for what", "
   bank.database.exec("SELECT pg_log_standby_snapshot()");
   static_cast<void>(follower.log.wait_for(EventKind::synced));
   CHECK(follower.accounts.to_vector() == read_accounts(bank.database.dsn()));
+  end_proved(bank, follower);
 }
 
 TEST_CASE("a slot on a standby that does not come in time is asked for again, and leaves nothing behind", "[G7]") {
@@ -149,6 +160,7 @@ TEST_CASE("a slot on a standby that does not come in time is asked for again, an
   test::Sql operator_there(on(standby, bank.database.dsn()));
   const std::string slots = "SELECT count(*) FROM pg_replication_slots WHERE database = current_database()";
   CHECK(test::eventually([&] { return operator_there.value(slots) == "1"; }));
+  follower.replicator.ends_unproved("a slot for the proof would need another record");
   const auto begin = std::chrono::steady_clock::now();
   follower.replicator.stop();
   CHECK(std::chrono::steady_clock::now() - begin < 1s);
@@ -186,6 +198,27 @@ TEST_CASE("a primary_connection that may not ask for the record is told the righ
              ContainsSubstring("GRANT EXECUTE ON FUNCTION pg_log_standby_snapshot() TO \"" + role + "\""));
   bank.database.exec("GRANT EXECUTE ON FUNCTION pg_log_standby_snapshot() TO " + role);
   static_cast<void>(follower.log.wait_for(EventKind::synced));
+}
+
+TEST_CASE("no message about a primary_connection that cannot be used holds its password", "[G7]") {
+  Bank bank;
+  const test::Server standby = running_standby();
+  const NoRecords none(bank);
+  const std::string password = "s3cret-w0rd";
+  for (const std::string part : {"port", "user", "dbname"}) {
+    CAPTURE(part);
+    btreemapped::Options options = bank.options(standby);
+    options.primary_connection = test::with_parts(options.primary_connection,
+                                                  {{"password", password}, {part, part == "port" ? "1" : "nobody's"}});
+    Follower follower(options);
+    follower.replicator.start();
+    std::string told = follower.log.wait_for(EventKind::slot_waiting).message;
+    CHECK_THAT(told, ContainsSubstring("Options::primary_connection did not bring it"));
+    follower.replicator.stop();
+    for (const btreemapped::Event& event : follower.log.all()) told += event.message;
+    for (const btreemapped::Finding& each : btreemapped::doctor(options).findings) told += to_string(each);
+    CHECK_THAT(told + follower.replicator.status().last_error, !ContainsSubstring(password));
+  }
 }
 
 TEST_CASE("a table of a standby that is altered on the primary is copied afresh by itself", "[G4]") {

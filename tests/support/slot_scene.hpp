@@ -11,6 +11,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 
 namespace test {
 
@@ -61,7 +62,7 @@ struct Scene {
   const std::string slot = "slot_scene_" + std::to_string(std::random_device{}());
   EventLog log{};
   btreemapped::Options options{};
-  std::optional<btreemapped::Replicator> replicator{};
+  std::optional<test::Replicator> replicator{};
   std::optional<btreemapped::Replica<Item, 1>> items{};
   std::optional<btreemapped::Replica<Item, 1>> others{};
 };

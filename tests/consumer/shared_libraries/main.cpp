@@ -40,8 +40,8 @@ void read_nested(Read& first, Read& second, const Accounts& x, const Accounts& y
 }
 
 void run(const test::Database& database, Make& make_left, Make& make_right) {
-  const auto left_replicator = make_left(database.dsn());
-  const auto right_replicator = make_right(database.dsn());
+  const auto left_replicator = make_left(database.reader_dsn());
+  const auto right_replicator = make_right(database.reader_dsn());
   const Accounts left = left_replicator->add_replica<Account, 1>("lefts");
   const Accounts right = right_replicator->add_replica<Account, 1>("rights");
   test::start_and_sync(*left_replicator);
@@ -63,6 +63,9 @@ void run(const test::Database& database, Make& make_left, Make& make_right) {
       {read_until_enough(read_in_a, read_in_b, left, right), read_until_enough(read_in_b, read_in_a, right, left),
        read_until_enough(read_in_a, read_in_b, right, left), read_until_enough(read_in_b, read_in_a, left, right)});
   load.stop();
+  for (const auto& replicator : {left_replicator.get(), right_replicator.get()})
+    for (const btreemapped::TableVerification& each : replicator->verify())
+      require(each.verdict == btreemapped::Verdict::equal, "a replica is not found equal to its table");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <btreemapped.hpp>
 
 #include "support/database.hpp"
+#include "support/replicator.hpp"
 
 namespace types_test {
 namespace {
@@ -24,7 +25,7 @@ TEST_CASE("a key that changes to an interval that equals it is one row with the 
   database.exec(
       "CREATE TABLE timers (length interval PRIMARY KEY, id int NOT NULL); INSERT INTO timers VALUES ('1 mon', 1), ('1 "
       "year', 2), ('-1 day', 0); CREATE PUBLICATION pub FOR TABLE timers");
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto timers = replicator.add_replica<Timer, 1>("timers");
   test::start_and_sync(replicator);
   const auto ids = [&] {

@@ -9,6 +9,7 @@
 
 #include "oracle.hpp"
 #include "support/database.hpp"
+#include "support/replicator.hpp"
 #include "support/sql.hpp"
 
 namespace types_test {
@@ -33,7 +34,7 @@ TEST_CASE("money is the number that the server stores, in whatever way the datab
   session.exec(insert + "(-1234567.89::numeric), (0.05)) v (n)");
   REQUIRE(session.rows("SELECT fee FROM fees ORDER BY fee")[0][0] == "-1.234.567,89 €");
 
-  btreemapped::Replicator replicator(database.options());
+  test::Replicator replicator(database.options());
   const auto fees = replicator.add_replica<Fee, 1>("fees");
   test::start_and_sync(replicator);
   session.exec(insert + "(1234.5::numeric), (92233720368547758.07)) v (n)");

@@ -10,6 +10,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/proxy.hpp"
+#include "support/replicator.hpp"
 
 namespace types_test {
 namespace {
@@ -38,7 +39,7 @@ TEST_CASE("a copy that takes longer than a role's statements and idle transactio
   options.connection = proxy.dsn();
   const test::EventLog log;
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto documents = replicator.add_replica<Document, 1>("documents");
   replicator.start();
   proxy.wait_until_held();
@@ -68,7 +69,7 @@ TEST_CASE("a copy that pauses between two tables for longer than a role's transa
   options.connection = proxy.dsn();
   const test::EventLog log;
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto documents = replicator.add_replica<Document, 1>("documents");
   const auto others = replicator.add_replica<Document, 1>("others");
   replicator.start();
@@ -96,7 +97,7 @@ TEST_CASE("a replica that is idle for longer than a role's sessions may be goes 
   options.connection = test::with_parts(database.dsn(), {{"user", role}});
   const test::EventLog log;
   options.on_event = log.hook();
-  btreemapped::Replicator replicator(options);
+  test::Replicator replicator(options);
   const auto documents = replicator.add_replica<Document, 1>("documents");
   test::start_and_sync(replicator);
   database.exec("SELECT pg_sleep(1.5)");
