@@ -1,5 +1,7 @@
 // G3, G5 and G7 over restarts, crashes and shutdowns of the server.
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -268,55 +270,80 @@ TEST_CASE("a commit that waits for us as a synchronous standby does not wait for
   CHECK(accounts.get(1)->amount == 11);
 }
 
-std::chrono::milliseconds time_to_stop(const test::Server& server) {
+using std::chrono::milliseconds;
+
+milliseconds time_to_stop(const test::Server& server) {
   const auto start = std::chrono::steady_clock::now();
   server.stop("fast");
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+  return std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - start);
 }
 
-/// Far less than the 10 s that feedback by the timer may take where wal_sender_timeout is a minute.
-constexpr std::chrono::seconds tolerance{3};
+/// How much longer than without a client a fast shutdown may take. Feedback by the timer takes up to 10 s where
+/// wal_sender_timeout is a minute.
+constexpr milliseconds tolerance{500};
 
-void be_patient(test::Database& database) {
+/// More than the server hands to a socket at once. The table is the same afterwards.
+void write_backlog(test::Database& database) {
+  database.exec(
+      "INSERT INTO accounts SELECT id, 0 FROM generate_series(1000, 50000) id; DELETE FROM accounts WHERE id >= 1000");
+}
+
+/// How much longer a fast shutdown takes with a client, in the middle of three, each beside one with nobody; of up to
+/// three such comparisons the best, as the machine may be busy with something else.
+/// `stop_with_client(database, server)` makes a client, tells how long the shutdown took, and starts the server again.
+template <class StopWithClient>
+milliseconds time_that_a_client_costs(StopWithClient&& stop_with_client) {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_accounts(database);
   database.exec("ALTER DATABASE " + database.name() + " SET wal_sender_timeout = '60s'");
+  milliseconds least = milliseconds::max();
+  for (int comparison = 0; comparison < 3 && least > tolerance; ++comparison) {
+    std::array<milliseconds, 3> alone{};
+    std::array<milliseconds, 3> with_client{};
+    for (std::size_t i = 0; i < alone.size(); ++i) {
+      write_backlog(database);
+      alone[i] = time_to_stop(server);
+      server.start();
+      database.connect_again();
+      with_client[i] = stop_with_client(database, server);
+      database.connect_again();
+    }
+    std::ranges::sort(alone);
+    std::ranges::sort(with_client);
+    least = std::min(least, with_client[1] - alone[1]);
+  }
+  return least;
 }
 
 TEST_CASE("a fast shutdown of the server does not wait for an idle client", "[G7]") {
-  const test::Server server = running_server();
-  const std::chrono::milliseconds alone = time_to_stop(server);
-  server.start();
-  test::Database database({}, server.dsn());
-  make_accounts(database);
-  be_patient(database);
-  test::Replicator replicator(database.options());
-  static_cast<void>(replicator.add_replica<Account, 1>("accounts"));
-  test::start_and_sync(replicator);
-  database.exec("INSERT INTO accounts VALUES (1000, 0)");
-  database.catch_up(replicator);
-  CHECK(time_to_stop(server) < alone + tolerance);
-  server.start();
-  database.connect_again();
+  CHECK(time_that_a_client_costs([](test::Database& database, const test::Server& server) {
+          test::Replicator replicator(database.options());
+          static_cast<void>(replicator.add_replica<Account, 1>("accounts"));
+          test::start_and_sync(replicator);
+          write_backlog(database);
+          database.catch_up(replicator);
+          const milliseconds time = time_to_stop(server);
+          server.start();
+          return time;
+        }) <= tolerance);
 }
 
 TEST_CASE("a fast shutdown of the server does not wait for a client that is held up by a reader", "[G7][G8]") {
-  const test::Server server = running_server();
-  const std::chrono::milliseconds alone = time_to_stop(server);
-  server.start();
-  test::Database database({}, server.dsn());
-  make_accounts(database);
-  be_patient(database);
-  test::Replicator replicator(database.options());
-  const auto accounts = replicator.add_replica<Account, 1>("accounts");
-  test::start_and_sync(replicator);
-  {
-    const auto guard = accounts.read();
-    database.exec("UPDATE accounts SET amount = -1");
-    REQUIRE(test::eventually([&] { return test::commit_waits(replicator); }));
-    CHECK(time_to_stop(server) < alone + tolerance);
-    CHECK(guard.find(5)->amount == 5);
-  }
-  server.start();
-  database.connect_again();
+  CHECK(time_that_a_client_costs([](test::Database& database, const test::Server& server) {
+          test::Replicator replicator(database.options());
+          const auto accounts = replicator.add_replica<Account, 1>("accounts");
+          test::start_and_sync(replicator);
+          const auto guard = accounts.read();
+          const std::int64_t amount = guard.find(5)->amount;
+          database.exec("UPDATE accounts SET amount = amount + 1");
+          REQUIRE(test::eventually([&] { return test::commit_waits(replicator); }));
+          write_backlog(database);
+          const milliseconds time = time_to_stop(server);
+          CHECK(guard.find(5)->amount == amount);
+          server.start();
+          return time;
+        }) <= tolerance);
 }
 
 TEST_CASE("a client that follows another server at the old address has that server's rows and positions", "[G3][G5]") {
