@@ -1,8 +1,7 @@
 // What an operator wants to know, in figures, beside a naive client: one that acknowledges only the commits that it
-// receives, as many do. On private servers of its own.
-//   btreemapped_bench_operations [SECONDS of churn, 180 unless said] [churn|stop|commit|barrier|reconnect]...
+// receives, as many do. On private servers of its own. Fails when one of the bounds is broken.
+//   btreemapped_bench_operations [SECONDS of churn, 180 unless said] [churn|stop|commit|barrier|reconnect|walsenders]...
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -10,14 +9,11 @@
 #include <future>
 #include <iomanip>
 #include <iostream>
-#include <memory>
 #include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
-#include <utility>
-#include <vector>
 
 #include <pqxx/connection>
 #include <pqxx/transaction>
@@ -25,18 +21,27 @@
 #include <btreemapped.hpp>
 #include <btreemapped/pqxx.hpp>
 
+#include "bench/bounds.hpp"
 #include "bench/naive_client.hpp"
+#include "bench/slot_watch.hpp"
+#include "bench/times.hpp"
+#include "bench/walsenders.hpp"
 #include "support/conninfo.hpp"
 #include "support/database.hpp"
 #include "support/event_log.hpp"
+#include "support/eventually.hpp"
 #include "support/server.hpp"
 #include "support/sql.hpp"
 #include "support/synchronous_commits.hpp"
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using bench::Bounds;
+using bench::Clock;
+using bench::milliseconds;
 using bench::NaiveClient;
+using bench::SlotWatch;
+using bench::Times;
 using btreemapped::EventKind;
 using btreemapped::Lsn;
 using namespace std::chrono_literals;
@@ -75,6 +80,7 @@ struct Follower {
     replicator.emplace(options);
     items.emplace(replicator->add_replica<Item, 1>("items"));
     test::start_and_sync(*replicator);
+    static_cast<void>(log.wait_for(EventKind::synced));  // which is counted later on
   }
 
   test::EventLog log{};
@@ -86,58 +92,10 @@ std::string naive_dsn(const test::Database& database) {
   return test::with_parts(database.dsn(), {{"application_name", "replica"}});
 }
 
-double milliseconds(Clock::duration time) { return std::chrono::duration<double, std::milli>(time).count(); }
-
 // ---- what a slot holds back ------------------------------------------------------------------------------------------
 
-/// Watches what a slot holds back, in MB of log and in seconds of its writing.
-class SlotWatch {
- public:
-  SlotWatch(std::string name, std::string condition) : name_(std::move(name)), condition_(std::move(condition)) {}
-
-  void look(test::Database& database, Clock::time_point now) {
-    const test::SqlRow row = database
-                                 .rows(
-                                     "SELECT pg_current_wal_lsn() - '0/0', confirmed_flush_lsn - '0/0', "
-                                     "restart_lsn - '0/0' FROM pg_replication_slots WHERE " +
-                                     condition_)
-                                 .at(0);
-    const double end = std::stod(row[0].value());
-    const double restart = std::stod(row[2].value());
-    history_.push_back({now, end});
-    unconfirmed_ = std::max(unconfirmed_, end - std::stod(row[1].value()));
-    retained_.push_back(end - restart);
-    const auto written =
-        std::find_if(history_.begin(), history_.end(), [&](const auto& each) { return each.second >= restart; });
-    age_ = std::max(age_, std::chrono::duration<double>(now - written->first).count());
-  }
-
-  void print() const {
-    const std::size_t third = retained_.size() / 3;
-    const auto most = [&](std::size_t from, std::size_t to) {
-      return *std::max_element(retained_.begin() + static_cast<std::ptrdiff_t>(from),
-                               retained_.begin() + static_cast<std::ptrdiff_t>(to)) /
-             megabyte;
-    };
-    std::cout << "  " << name_ << ": confirmed at most " << unconfirmed_ / megabyte
-              << " MB behind the end; retained at most " << most(0, third) << ", " << most(third, 2 * third) << ", "
-              << most(2 * third, retained_.size()) << " MB in the three thirds of that time, the oldest of it written "
-              << age_ << " s before\n";
-  }
-
- private:
-  static constexpr double megabyte = 1 << 20;
-
-  const std::string name_;
-  const std::string condition_;
-  std::vector<std::pair<Clock::time_point, double>> history_{};
-  std::vector<double> retained_{};
-  double unconfirmed_ = 0;
-  double age_ = 0;
-};
-
 /// An idle mirrored table while another database is busy.
-void churn(int seconds) {
+void churn(int seconds, Bounds& bounds) {
   constexpr double megabytes_per_second = 25;
   Scene scene;
   test::Database busy("", scene.server.dsn());
@@ -153,8 +111,8 @@ void churn(int seconds) {
   while (time < seconds) {
     busy.exec("INSERT INTO t SELECT i, repeat('x', 200) FROM generate_series(1, 20000) i; TRUNCATE t");
     time = std::chrono::duration<double>(Clock::now() - begin).count();
-    ours.look(*scene.database, Clock::now());
-    theirs.look(*scene.database, Clock::now());
+    ours.look(*scene.database);
+    theirs.look(*scene.database);
     written = static_cast<double>(scene.database->position().value() - start.value()) / (1 << 20);
     std::this_thread::sleep_until(begin + std::chrono::duration_cast<Clock::duration>(
                                               std::chrono::duration<double>(written / megabytes_per_second)));
@@ -162,135 +120,116 @@ void churn(int seconds) {
   std::cout << "an idle table while another database writes " << written << " MB of log in " << time << " s:\n";
   ours.print();
   theirs.print();
+  constexpr double grows = 1.5;  // what retains everything retains twice as much in the second half
+  bounds.at_most("btreemapped, not confirmed", ours.unconfirmed(), 64, " MB");
+  bounds.at_most("btreemapped, age of the log that is retained", ours.age(), 60, " s");
+  bounds.at_most("btreemapped, growth of the log that is retained", ours.growth(), grows, " times");
+  bounds.at_least("naive client, growth of the log that is retained", theirs.growth(), grows, " times");
 }
 
 // ---- a fast shutdown -------------------------------------------------------------------------------------------------
 
 constexpr auto longest_stop = 20s;
 
-/// How long a fast shutdown takes; past `longest_stop` `give_up` ends what it waits for.
-double time_to_stop(const test::Server& server, const std::function<void()>& give_up) {
-  const auto begin = Clock::now();
+/// A fast shutdown; past `longest_stop` the client that it waits for is ended.
+void stop_in_spite_of(std::optional<NaiveClient>& client, const test::Server& server) {
   auto stopped = std::async(std::launch::async, [&] { server.stop("fast"); });
-  if (stopped.wait_for(longest_stop) == std::future_status::timeout) give_up();
+  if (stopped.wait_for(longest_stop) == std::future_status::timeout) client.reset();
   stopped.get();
-  return milliseconds(Clock::now() - begin);
 }
 
-void write(test::Database& database, bool backlog) {
+void change(test::Database& database, bool backlog) {
   database.exec("INSERT INTO unpublished VALUES ('x')");
   if (backlog) database.exec("UPDATE items SET amount = amount + 1");
 }
 
-void stop(bool backlog) {
-  const int rows = backlog ? 300'000 : 1'000;
-  double nobody = 0;
-  double ours = 0;
-  double theirs = 0;
-  {
-    Scene scene(rows);
-    write(*scene.database, backlog);
-    nobody = time_to_stop(scene.server, [] {});
+/// In turn with nobody and with a client, as the time that a server takes by itself varies.
+void stop(bool backlog, Bounds& bounds) {
+  constexpr int rounds = 7;
+  constexpr double tolerance = 500;
+  Scene scene(backlog ? 300'000 : 1'000);
+  test::Database& database = *scene.database;
+  const auto start_again = [&] {
     scene.server.start();
-    scene.database->connect_again();
-  }
-  {
-    Scene scene(rows);
-    Follower follower(*scene.database);
-    const auto time = [&] {
-      write(*scene.database, backlog);
-      return time_to_stop(scene.server, [] {});
-    };
+    database.connect_again();
+  };
+  Times nobody;
+  Times ours;
+  Times theirs;
+  for (int round = 0; round < rounds; ++round) {
+    change(database, backlog);
+    nobody.measure([&] { scene.server.stop(); });
+    start_again();
+    const Follower follower(database);
     if (backlog) {
-      const auto guard = follower.items->read();  // is in the way of the commit, so that the log is not read on
-      ours = time();
+      const auto guard = follower.items->read();  // is in the way of the first commit; what follows it is the backlog
+      database.exec("UPDATE items SET amount = amount + 1 WHERE id = 1");
+      if (!test::eventually([&] { return test::commit_waits(*follower.replicator); }))
+        throw std::runtime_error("a commit does not wait for its reader");
+      change(database, backlog);
+      ours.measure([&] { scene.server.stop(); });
     } else {
-      ours = time();
+      change(database, backlog);
+      ours.measure([&] { scene.server.stop(); });
     }
-    scene.server.start();
-    scene.database->connect_again();
+    start_again();
   }
-  {
-    Scene scene(rows);
-    auto naive = std::make_unique<NaiveClient>(scene.database->dsn());
-    naive->be_busy(backlog);
-    write(*scene.database, backlog);
-    theirs = time_to_stop(scene.server, [&] { naive.reset(); });
-    naive.reset();
-    scene.server.start();
-    scene.database->connect_again();
-  }
+  std::optional<NaiveClient> naive(std::in_place, database.dsn());
+  naive->be_busy(backlog);
+  change(database, backlog);
+  theirs.measure([&] { stop_in_spite_of(naive, scene.server); });
+  naive.reset();
+  start_again();
   std::cout << "fast shutdown " << (backlog ? "with a backlog that is held up here" : "with nothing to catch up")
-            << ": " << nobody << " ms without a client, " << ours << " ms with btreemapped, " << theirs
-            << " ms with the naive client"
-            << (theirs >= milliseconds(longest_stop) ? ", which was ended for it\n" : "\n");
+            << ": " << nobody.median() << " ms without a client, " << ours.median() << " ms with btreemapped, "
+            << theirs.median() << " ms with the naive client"
+            << (theirs.median() >= milliseconds(longest_stop) ? ", which was ended for it\n" : "\n");
+  bounds.at_most("btreemapped, longer than without a client", ours.median() - nobody.median(), tolerance, " ms");
 }
 
 // ---- how long something takes, many times ----------------------------------------------------------------------------
 
-class Latencies {
- public:
-  template <class Function>
-  void measure(Function&& function) {
-    const auto begin = Clock::now();
-    function();
-    times_.push_back(milliseconds(Clock::now() - begin));
-  }
-
-  void print(const std::string& what) {
-    std::sort(times_.begin(), times_.end());
-    std::cout << "  " << what << ": " << std::setprecision(3) << quantile(0.5) << " ms p50, " << quantile(0.99)
-              << " ms p99 of " << times_.size() << "\n"
-              << std::setprecision(1);
-  }
-
- private:
-  [[nodiscard]] double quantile(double part) const {
-    return times_[static_cast<std::size_t>(part * static_cast<double>(times_.size() - 1))];
-  }
-
-  std::vector<double> times_{};
-};
-
-/// A synchronous writer's commits; gives up when one of them has not returned after a while.
-void time_commits(test::Database& database, const std::string& who, const std::string& level, const std::string& sql,
-                  int count) {
+/// A synchronous writer's commits; none when one of them has not returned after a while.
+std::optional<Times> time_commits(test::Database& database, const std::string& level, const std::string& sql) {
+  constexpr int count = 500;
   constexpr auto longest = 10s;
   test::Sql writer(database.dsn());
   writer.exec("SET synchronous_commit = " + level);
   writer.exec("SET client_min_messages = error");
   const std::string pid = writer.value("SELECT pg_backend_pid()");
-  Latencies latencies;
+  Times times;
   for (int i = 0; i < count; ++i) {
-    auto done = std::async(std::launch::async, [&] { latencies.measure([&] { writer.exec(sql); }); });
+    auto done = std::async(std::launch::async, [&] { times.measure([&] { writer.exec(sql); }); });
     if (done.wait_for(longest) != std::future_status::timeout) continue;
     test::Sql(database.dsn()).exec("SELECT pg_cancel_backend(" + pid + ")");
     done.get();
-    std::cout << "  " << who << ": not returned after " << longest.count() << " s, and cancelled\n";
-    return;
+    return std::nullopt;
   }
-  latencies.print(who);
+  return times;
 }
 
 /// What a commit costs that waits for a synchronous replica.
 void commit_latency() {
-  constexpr int count = 500;
   for (const bool published : {false, true}) {
     const std::string sql =
         published ? "UPDATE items SET amount = amount + 1 WHERE id = 1" : "INSERT INTO unpublished VALUES ('x')";
     std::cout << "commit of a change that is " << (published ? "" : "not ") << "published, with remote_apply:\n";
     Scene scene;
-    time_commits(*scene.database, "local, for nobody", "local", sql, count);
+    test::Database& database = *scene.database;
+    const Times local = time_commits(database, "local", sql).value();
+    local.print("local, for nobody");
+    const auto print = [&](const std::string& who) {
+      const test::SynchronousCommits waiting(database.dsn(), "replica");
+      if (const auto times = time_commits(database, "remote_apply", sql))
+        times->print_beside(local, "a local one", who);
+      else std::cout << "  " << who << ": one has not returned, and was cancelled\n";
+    };
     {
-      const Follower follower(*scene.database, "ours");
-      const test::SynchronousCommits waiting(scene.database->dsn(), "replica");
-      time_commits(*scene.database, "btreemapped", "remote_apply", sql, count);
+      const Follower follower(database, "ours");
+      print("btreemapped");
     }
-    {
-      const NaiveClient naive(naive_dsn(*scene.database));
-      const test::SynchronousCommits waiting(scene.database->dsn(), "replica");
-      time_commits(*scene.database, "naive client", "remote_apply", sql, count);
-    }
+    const NaiveClient naive(naive_dsn(database));
+    print("naive client");
   }
 }
 
@@ -306,68 +245,93 @@ void barrier_latency() {
     if (!reached) throw std::runtime_error("a barrier is not passed: " + reached.why);
   };
   std::cout << "from the end of a COMMIT until it is known to be visible:\n";
+  Times polling;
   {
-    const Follower follower(*scene.database);
-    pqxx::connection connection{scene.database->dsn()};
-    Latencies token_latency;
-    Latencies all_latency;
-    Latencies lsn_latency;
-    for (int i = 0; i < count; ++i) {
-      pqxx::work work{connection};
-      btreemapped::Token token = follower.replicator->token();
-      work.exec(update);
-      token.use_xid(work.exec(token.sql())[0][0].as<std::string>());
-      work.commit();
-      token_latency.measure([&] { need(follower.replicator->wait_for(token, patience)); });
-    }
+    const NaiveClient naive(scene.database->dsn());
     for (int i = 0; i < count; ++i) {
       sql.exec(update);
-      all_latency.measure([&] { need(follower.replicator->catch_up(patience)); });
+      polling.measure([&] {
+        const std::string position = to_string(sql.position());
+        while (sql.value("SELECT confirmed_flush_lsn >= '" + position + "' FROM pg_replication_slots") != "t") {
+        }
+      });
     }
-    for (int i = 0; i < count; ++i) {
-      sql.exec(update);
-      lsn_latency.measure([&] { need(follower.replicator->wait_for(sql.position(), patience)); });
-    }
-    token_latency.print("btreemapped, token");
-    all_latency.print("btreemapped, catch_up()");
-    lsn_latency.print("btreemapped, wait_for(lsn), with the question for it");
   }
-  const NaiveClient naive(scene.database->dsn());
-  Latencies polling;
+  const Follower follower(*scene.database);
+  pqxx::connection connection{scene.database->dsn()};
+  Times token_times;
+  Times all_times;
+  Times lsn_times;
+  for (int i = 0; i < count; ++i) {
+    pqxx::work work{connection};
+    btreemapped::Token token = follower.replicator->token();
+    work.exec(update);
+    token.use_xid(work.exec(token.sql())[0][0].as<std::string>());
+    work.commit();
+    token_times.measure([&] { need(follower.replicator->wait_for(token, patience)); });
+  }
   for (int i = 0; i < count; ++i) {
     sql.exec(update);
-    polling.measure([&] {
-      const std::string position = to_string(sql.position());
-      while (sql.value("SELECT confirmed_flush_lsn >= '" + position + "' FROM pg_replication_slots") != "t") {
-      }
-    });
+    all_times.measure([&] { need(follower.replicator->catch_up(patience)); });
+  }
+  for (int i = 0; i < count; ++i) {
+    sql.exec(update);
+    lsn_times.measure([&] { need(follower.replicator->wait_for(sql.position(), patience)); });
   }
   polling.print("naive client, asking for confirmed_flush_lsn until it is there");
+  token_times.print_beside(polling, "that", "btreemapped, token");
+  all_times.print_beside(polling, "that", "btreemapped, catch_up()");
+  lsn_times.print_beside(polling, "that", "btreemapped, wait_for(lsn), with the question for it");
 }
 
 // ---- a lost stream ---------------------------------------------------------------------------------------------------
 
-/// From the end of the walsender to fresh again, and what was published for it.
-void reconnect(int rows) {
+/// From the end of the walsender to fresh again, in ms.
+template <class Fresh>
+double time_to_recover(test::Database& database, bool changes, Fresh&& fresh) {
+  Times times;
+  times.measure([&] {
+    database.end_sessions("backend_type = 'walsender'");
+    if (changes) database.exec("UPDATE items SET amount = amount + 1 WHERE id <= 100");
+    if (!fresh()) throw std::runtime_error("it is not fresh again");
+  });
+  return times.median();
+}
+
+/// What a lost stream costs, and what is published for it.
+void reconnect(int rows, Bounds& bounds) {
   std::cout << "walsender ended, " << rows << " rows:\n";
+  double naive_time = 0;
+  {
+    Scene scene(rows);
+    const NaiveClient naive(scene.database->dsn());
+    const std::size_t before = naive.published();
+    naive_time =
+        time_to_recover(*scene.database, false, [&] { return test::eventually([&] { return naive.copies() == 2; }); });
+    std::cout << "  naive client, nothing changed meanwhile: fresh again after " << naive_time << " ms, "
+              << naive.published() - before << " rows published\n";
+  }
   for (const bool durable : {false, true}) {
     Scene scene(rows);
     const Follower follower(*scene.database, durable ? "ours" : "");
+    const EventKind back = durable ? EventKind::resumed : EventKind::synced;
     for (const bool changes : {false, true}) {
-      const std::uint64_t changed = changes ? 100 : 0;
-      const EventKind back = durable ? EventKind::resumed : EventKind::synced;
+      const std::string who = durable ? "durable slot" : "temporary slot";
+      const std::size_t changed = changes ? 100 : 0;
       const std::size_t before = follower.log.count(back);
       const std::size_t rebuilt = follower.log.count(EventKind::rebuilt);
-      const auto begin = Clock::now();
-      scene.database->end_sessions("backend_type = 'walsender'");
-      if (changes) scene.database->exec("UPDATE items SET amount = amount + 1 WHERE id <= 100");
-      const Lsn end = scene.database->position();
-      static_cast<void>(follower.log.wait_for(back, before + 1));
-      if (!follower.replicator->wait_for(end, 60s)) throw std::runtime_error("it is not fresh again");
-      std::cout << "  " << (durable ? "durable slot" : "temporary slot") << ", " << changed
-                << " rows changed meanwhile: fresh again after " << milliseconds(Clock::now() - begin) << " ms, ";
-      if (durable) std::cout << "nothing copied\n";
-      else std::cout << follower.log.wait_for(EventKind::rebuilt, rebuilt + 1).rows << " rows of the copy published\n";
+      const double time = time_to_recover(*scene.database, changes, [&] {
+        const Lsn end = scene.database->position();
+        static_cast<void>(follower.log.wait_for(back, before + 1));
+        return static_cast<bool>(follower.replicator->wait_for(end, 60s));
+      });
+      std::cout << "  " << who << ", " << changed << " rows changed meanwhile: fresh again after " << time
+                << " ms, which is " << std::setprecision(2) << time / naive_time << " of that\n"
+                << std::setprecision(1);
+      const std::size_t of_copy = durable ? follower.log.count(EventKind::rebuilt) - rebuilt
+                                          : follower.log.wait_for(EventKind::rebuilt, rebuilt + 1).rows;
+      bounds.at_most(durable ? who + ", copies" : who + ", rows of the copy that are published",
+                     static_cast<double>(of_copy), durable ? 0 : static_cast<double>(changed), "");
     }
   }
 }
@@ -383,12 +347,18 @@ int main(int argc, char** argv) {
   }
   const auto wanted = [&](const char* part) { return parts.empty() || parts.contains(part); };
   std::cout << std::unitbuf << std::fixed << std::setprecision(1);
+  Bounds bounds;
   if (wanted("stop")) {
-    stop(false);
-    stop(true);
+    stop(false, bounds);
+    stop(true, bounds);
   }
   if (wanted("commit")) commit_latency();
   if (wanted("barrier")) barrier_latency();
-  if (wanted("reconnect")) reconnect(1'000'000);
-  if (wanted("churn")) churn(seconds);
+  if (wanted("reconnect")) reconnect(1'000'000, bounds);
+  if (wanted("churn")) churn(seconds, bounds);
+  if (wanted("walsenders")) {
+    bench::walsenders::followers_of_one_server();
+    bench::walsenders::followers_of_a_standby();
+  }
+  return bounds.all_held() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
