@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -22,6 +23,7 @@
 
 #include "fault/soak/chaos.hpp"
 #include "fault/soak/crew.hpp"
+#include "fault/soak/memory.hpp"
 #include "fault/soak/scene.hpp"
 #include "model/comparison.hpp"
 #include "support/database.hpp"
@@ -35,7 +37,9 @@ namespace soak_test {
 using Clock = std::chrono::steady_clock;
 using namespace std::chrono_literals;
 using soak::Chaos;
+using soak::Configuration;
 using soak::Crew;
+using soak::Memory;
 using soak::Scene;
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
@@ -43,12 +47,16 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   return given == nullptr ? otherwise : std::stoull(given);
 }
 
-/// What has been seen between the faults.
+/// What has been seen in a run.
 struct Counts {
+  std::size_t faults = 0;
   std::size_t equal = 0;
   std::map<std::string, std::size_t> inconclusive{};
   Clock::duration longest_recovery{0};
-  std::size_t resident_bytes = 0;
+  std::size_t lost_connections = 0;
+  std::uint64_t lost_sessions = 0;
+  model::Tally tally{};
+  Crew::Reading reading{};
 };
 
 std::string in_ms(Clock::duration time) {
@@ -119,9 +127,133 @@ void wait_for_all_written(Scene& scene) {
   require(reached.reached, to_string(*target) + " is not reached: " + reached.why);
 }
 
-void print(const std::map<std::string, std::size_t>& counts) {
-  for (const auto& [what, count] : counts) std::cout << "  " << count << " x " << what << "\n";
+void require_nothing_left(Scene& scene) {
+  const auto count = [&](const std::string& what) { return scene.number("SELECT count(*) FROM " + what); };
+  require(test::eventually([&] { return count("pg_replication_slots") == 0; }), "a slot is left behind");
+  require(test::eventually([&] { return count("pg_stat_activity WHERE application_name = 'btreemapped'") == 0; }),
+          "a session is left behind");
 }
+
+/// One Replicator after the other, with faults meanwhile.
+class Run {
+ public:
+  Run(std::uint64_t seed, std::chrono::seconds time) : seed_(seed), time_(time) {}
+
+  void follow_in_all_ways() {
+    for (std::uint64_t part = 0; part < Configuration::count; ++part) {
+      follow(part);
+      left_.push_back(test::resources().allocated_bytes);
+    }
+  }
+
+  /// As one configuration has it, in a part of the time.
+  void follow(std::uint64_t part) {
+    const Configuration configuration(seed_ + part);
+    scene_.prepare(configuration);
+    Crew crew(scene_.dsn(), scene_.replicator(), scene_.replicas(), seed_ + (part << 48U), signatures_);
+    last_ = "the start of " + configuration.text();
+    try {
+      begin(crew);
+      const test::Resources baseline = test::resources();
+      do strike(crew, baseline);
+      while (Clock::now() - begin_ < time_ * (part + 1) / Configuration::count);
+      last_ = "the end of " + configuration.text();
+      end(crew);
+    } catch (const std::exception& error) {
+      const std::string report = scene_.report();
+      crew.stop();
+      FAIL("after " << last_ << ", with " << configuration.text() << ": " << error.what() << "\n" << report);
+    }
+    crew.stop();
+    counts_.lost_connections += scene_.replicator().status().reconnects;
+    counts_.lost_sessions += crew.lost_sessions();
+    counts_.tally += crew.tally();
+    counts_.reading += crew.reading();
+    scene_.leave();
+    require_nothing_left(scene_);
+  }
+
+  [[nodiscard]] const Chaos& chaos() const { return chaos_; }
+  [[nodiscard]] const Counts& counts() const { return counts_; }
+
+  [[nodiscard]] const Memory& memory() const { return memory_; }
+  /// What is allocated while there is no Replicator: after the first one, and after each of the others.
+  [[nodiscard]] const std::vector<std::size_t>& left() const { return left_; }
+
+  void print() const {
+    std::cout << counts_.faults << " faults; " << chaos_.report() << "\n"
+              << counts_.equal << " verifications found all equal; inconclusive:\n";
+    for (const auto& [why, count] : counts_.inconclusive) std::cout << "  " << count << " x " << why << "\n";
+    const model::Tally& tally = counts_.tally;
+    std::cout << tally.committed << " transactions committed, " << tally.rolled_back << " rolled back, "
+              << tally.clashes << " clashes, " << tally.savepoints_rolled_back << " savepoints rolled back, "
+              << tally.truncates << " truncates, " << tally.own_writes << " own writes read, " << counts_.lost_sessions
+              << " sessions of writers lost\n"
+              << counts_.lost_connections << " connections lost, "
+              << scene_.events().count(btreemapped::EventKind::synced) << " copies of all tables, "
+              << scene_.events().count(btreemapped::EventKind::table_healed) << " tables healed alone; at most "
+              << in_ms(counts_.longest_recovery) << " until followed again\n"
+              << counts_.reading.audits << " audits of " << counts_.reading.commits << " commits, "
+              << counts_.reading.stale_reads << " met stale tables\n"
+              << memory_.report() << "; without a Replicator:";
+    for (const std::size_t left : left_) std::cout << " " << left / 1024;
+    std::cout << "\nBTREEMAPPED_TEST_SEED=" << seed_ << std::endl;
+  }
+
+ private:
+  void begin(Crew& crew) {
+    crew.start_writing();
+    test::start_and_sync(scene_.replicator());
+    crew.start_reading();
+    wait_until_equal(scene_, crew, counts_);
+    require(test::eventually([&] { return crew.commits() > 100; }), "nobody writes");
+    wait_until_tidy(scene_, nullptr);
+  }
+
+  void strike(Crew& crew, const test::Resources& baseline) {
+    const auto drawn_at = Clock::now();
+    const Chaos::Struck struck = chaos_.strike();
+    last_ = struck.fault + ", " + struck.phase;
+    ++counts_.faults;
+    const auto struck_at = Clock::now();
+    wait_until_live(scene_, crew);
+    wait_for_all_written(scene_);
+    const auto followed_at = Clock::now();
+    counts_.longest_recovery = std::max(counts_.longest_recovery, followed_at - struck_at);
+    wait_until_equal(scene_, crew, counts_);
+    const auto equal_at = Clock::now();
+    scene_.proxy().drop_half_open();
+    wait_until_tidy(scene_, &baseline);
+    memory_.add(test::resources(), std::chrono::duration<double>(Clock::now() - begin_) / time_);
+    if (!speaks_) return;
+    std::cout << in_ms(drawn_at - begin_) << ": " << last_ << ", " << in_ms(struck_at - drawn_at) << "; followed after "
+              << in_ms(followed_at - struck_at) << ", equal after " << in_ms(equal_at - followed_at) << ", tidy after "
+              << in_ms(Clock::now() - equal_at) << std::endl;
+  }
+
+  void end(Crew& crew) {
+    crew.stop_writing();
+    require(test::eventually([&] { return crew.has_stopped_writing(); }), "writers do not end");
+    wait_until_equal(scene_, crew, counts_);
+    wait_for_all_written(scene_);
+    test::Sql session{scene_.dsn()};
+    const std::string differences = model::differences(scene_.replicas(), session);
+    require(differences.empty(), differences);
+    crew.check();
+  }
+
+  const std::uint64_t seed_;
+  const Clock::duration time_;
+  const Clock::time_point begin_ = Clock::now();
+  const bool speaks_ = std::getenv("BTREEMAPPED_SOAK_SECONDS") != nullptr;
+  Scene scene_{};
+  Chaos chaos_{scene_, seed_};
+  Crew::Signatures signatures_{};
+  Counts counts_{};
+  Memory memory_{};
+  std::vector<std::size_t> left_{};
+  std::string last_{};
+};
 
 TEST_CASE("replicas survive all faults of servers, networks and tables, and readers see whole commits meanwhile",
           "[soak][G2][G3][G5][G10]") {
@@ -129,91 +261,15 @@ TEST_CASE("replicas survive all faults of servers, networks and tables, and read
   const std::chrono::seconds time{number_from("BTREEMAPPED_SOAK_SECONDS", 40)};
   std::cout << "BTREEMAPPED_TEST_SEED=" << seed << std::endl;  // at once, for what may end the process
   INFO("BTREEMAPPED_TEST_SEED=" << seed);
-  const auto begin = Clock::now();
-
-  Scene scene(seed);
-  Crew crew(scene.dsn(), scene.replicator(), scene.replicas(), seed);
-  Chaos chaos(scene, seed);
-  Counts counts;
-  crew.start_writing();
-  test::start_and_sync(scene.replicator());
-  crew.start_reading();
-  wait_until_equal(scene, crew, counts);
-  REQUIRE(test::eventually([&] { return crew.commits() > 100; }));
-  wait_until_tidy(scene, nullptr);
-  const test::Resources baseline = test::resources();
-
-  const bool speaks = std::getenv("BTREEMAPPED_SOAK_SECONDS") != nullptr;
-  std::string last;
-  try {
-    while (Clock::now() - begin < time) {
-      const auto drawn_at = Clock::now();
-      const Chaos::Struck struck = chaos.strike();
-      last = struck.fault + ", " + struck.phase;
-      const auto struck_at = Clock::now();
-      wait_until_live(scene, crew);
-      wait_for_all_written(scene);
-      const auto followed_at = Clock::now();
-      counts.longest_recovery = std::max(counts.longest_recovery, followed_at - struck_at);
-      wait_until_equal(scene, crew, counts);
-      const auto equal_at = Clock::now();
-      scene.proxy().drop_half_open();
-      wait_until_tidy(scene, &baseline);
-      if (speaks)
-        std::cout << in_ms(drawn_at - begin) << ": " << last << ", " << in_ms(struck_at - drawn_at)
-                  << "; followed after " << in_ms(followed_at - struck_at) << ", equal after "
-                  << in_ms(equal_at - followed_at) << ", tidy after " << in_ms(Clock::now() - equal_at) << std::endl;
-      // What the first faults have needed is needed again.
-      const std::size_t resident = test::resources().resident_bytes;
-      if (Clock::now() - begin < time / 3 || counts.resident_bytes == 0)
-        counts.resident_bytes = std::max(counts.resident_bytes, resident);
-      else if (!test::sanitized) require(resident < counts.resident_bytes + (std::size_t{96} << 20), "memory grows");
-    }
-
-    last = "the end";
-    crew.stop_writing();
-    REQUIRE(test::eventually([&] { return crew.has_stopped_writing(); }));
-    wait_until_equal(scene, crew, counts);
-    wait_for_all_written(scene);
-    test::Sql session{scene.dsn()};
-    CHECK(model::differences(scene.replicas(), session) == "");
-    crew.check();
-  } catch (const std::exception& error) {
-    const std::string report = scene.report();
-    crew.stop();
-    FAIL("after " << last << ": " << error.what() << "\n" << report);
-  }
-  crew.stop();
-  scene.replicator().stop();
-  CHECK(test::eventually([&] { return scene.value("SELECT count(*) FROM pg_replication_slots") == "0"; }));
-  CHECK(test::eventually([&] {
-    return scene.value("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'btreemapped'") == "0";
-  }));
-
-  const Crew::Reading reading = crew.reading();
-  const model::Tally tally = crew.tally();
-  std::size_t faults = 0;
-  for (const auto& [fault, count] : chaos.counts()) faults += count;
-  std::cout << faults << " faults:\n";
-  print(chaos.counts());
-  std::cout << "in these phases:\n";
-  print(chaos.phase_counts());
-  std::cout << counts.equal << " verifications found all equal; inconclusive:\n";
-  print(counts.inconclusive);
-  std::cout << tally.committed << " transactions committed, " << tally.rolled_back << " rolled back, " << tally.clashes
-            << " clashes, " << tally.savepoints_rolled_back << " savepoints rolled back, " << tally.truncates
-            << " truncates, " << tally.own_writes << " own writes read, " << crew.lost_sessions()
-            << " sessions of writers lost\n"
-            << scene.replicator().status().reconnects << " connections lost, "
-            << scene.events().count(btreemapped::EventKind::synced) << " copies of all tables, "
-            << scene.events().count(btreemapped::EventKind::table_healed) << " tables healed alone; at most "
-            << in_ms(counts.longest_recovery) << " until followed again\n"
-            << reading.audits << " audits of " << reading.commits << " commits, " << reading.stale_reads
-            << " met stale tables; " << baseline.resident_bytes / 1'048'576 << " MB in the beginning, "
-            << test::resources().resident_bytes / 1'048'576 << " MB at the end; BTREEMAPPED_TEST_SEED=" << seed
-            << std::endl;
-  CHECK(reading.commits > 0);
-  CHECK(tally.committed > 0);
+  Run run(seed, time);
+  run.follow_in_all_ways();
+  run.print();
+  CHECK(run.counts().reading.commits > 0);
+  CHECK(run.counts().tally.committed > 0);
+  CHECK_FALSE(run.memory().grows());
+  if (!test::sanitized)
+    for (const std::size_t left : run.left()) CHECK(left < run.left().front() + (std::size_t{256} << 10));
+  if (time >= 30min && !run.chaos().is_filtered()) REQUIRE(run.chaos().has_covered_all());
 }
 
 }  // namespace soak_test

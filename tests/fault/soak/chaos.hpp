@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -8,7 +7,8 @@
 #include <cstdlib>
 #include <future>
 #include <iterator>
-#include <map>
+#include <memory>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -21,6 +21,7 @@
 
 #include <btreemapped.hpp>
 
+#include "fault/soak/deck.hpp"
 #include "fault/soak/scene.hpp"
 #include "model/tables.hpp"
 #include "support/child_process.hpp"
@@ -30,79 +31,109 @@
 
 namespace soak {
 
-/// Draws faults, and brings each about in one of the phases of following. When strike() returns the server is up and the
-/// network is as it should be, but for connections that are dead for ever.
+/// Brings about every fault in every phase of following. When strike() returns the server is up and the network is as it
+/// should be, but for connections that are dead for ever.
 class Chaos {
  public:
-  Chaos(Scene& scene, std::uint64_t seed) : scene_(scene), random_(seed) {}
+  Chaos(Scene& scene, std::uint64_t seed) : scene_(scene), random_(seed), deck_(wanted_pairs(), seed) {}
 
   struct Struck {
     std::string fault{};
     std::string phase{};
   };
 
-  /// Each kind of fault comes once before any of them comes again.
   Struck strike() {
-    if (deck_.empty()) {
-      const char* const wanted = std::getenv("BTREEMAPPED_SOAK_FAULT");
-      for (const Fault& fault : faults)
-        if (wanted == nullptr || std::string_view{fault.name}.find(wanted) != std::string_view::npos)
-          deck_.push_back(&fault);
-      for (std::size_t i = deck_.size() - 1; i > 0; --i) std::swap(deck_[i], deck_[below(i + 1)]);
-    }
-    const Fault& fault = *deck_.back();
-    deck_.pop_back();
-    const Phase& phase = phases[below(std::size(phases))];
-    Struck struck{fault.name, phase.name};
+    const Pair pair = deck_.deal(
+        [&](const Pair& each) { return faults[each.fault].strikes != On::durable_slot || scene_.is_durable(); });
+    const Fault& fault = faults[pair.fault];
+    const Phase& phase = phases[pair.phase];
+    scene_.events().note(std::string{fault.name} + ", " + phase.name);
     std::future<void> reader;
     if (one_in(4)) reader = read_slowly();
-    if (!reach(phase)) struck.phase += " (missed)";
-    const auto release = std::async(std::launch::async, [this, time = Time{below(2'000)}] {
+    const bool reached = fault.strikes == On::process ? start_child(phase) : reach(phase);
+    const auto release = std::async(std::launch::async, [this, time = Time{below(1'500)}] {
       std::this_thread::sleep_for(time);
       scene_.proxy().release();
       scene_.events().note("released");
     });
-    if (!fault.strike(*this)) struck.fault += " (nothing there)";
+    const bool struck = fault.strike(*this);
     release.wait();
     if (verification_.valid()) verification_.get();
     if (reader.valid()) reader.get();
-    ++counts_[struck.fault];
-    ++phase_counts_[struck.phase];
-    return struck;
+    if (reached && struck) deck_.strike(pair);
+    else deck_.miss(pair);
+    return {fault.name + std::string{struck ? "" : " (nothing there)"},
+            phase.name + std::string{reached ? "" : " (missed)"}};
   }
 
-  [[nodiscard]] const std::map<std::string, std::size_t>& counts() const { return counts_; }
-  [[nodiscard]] const std::map<std::string, std::size_t>& phase_counts() const { return phase_counts_; }
+  [[nodiscard]] bool is_filtered() const { return std::getenv(filter) != nullptr; }
+  [[nodiscard]] bool has_covered_all() const { return deck_.covered() == deck_.size(); }
+
+  /// How often each fault has struck in each phase.
+  [[nodiscard]] std::string report() const {
+    std::string out = std::to_string(deck_.covered()) + " of " + std::to_string(deck_.size()) +
+                      " pairs of a fault and a phase; the columns are:";
+    for (const Phase& phase : phases) out += std::string{" "} + phase.name + ";";
+    for (std::size_t fault = 0; fault < faults.size(); ++fault) {
+      out += "\n ";
+      for (std::size_t phase = 0; phase < std::size(phases); ++phase) {
+        const Pair pair{fault, phase};
+        std::string cell = deck_.has(pair) ? std::to_string(deck_.struck(pair)) : "-";
+        if (const std::size_t missed = deck_.missed(pair); missed > 0) cell += "+" + std::to_string(missed);
+        out += std::string(cell.size() < 5 ? 5 - cell.size() : 1, ' ') + cell;
+      }
+      out += std::string{"  "} + faults[fault].name;
+    }
+    return out + "\n(1+2: struck once and missed twice; -: cannot be, as no session copies then, or not asked for)";
+  }
 
  private:
   using Kind = test::Proxy::Kind;
   using Way = test::Proxy::Way;
   using Time = std::chrono::milliseconds;
 
+  /// What a fault strikes, and must be there for it.
+  enum class On {
+    anything,
+    copy_session,  ///< only where a table is being copied
+    durable_slot,  ///< which a Replicator with a temporary slot does not have
+    process,       ///< a child process, which is in the phase instead of the scene's Replicator
+  };
+
   struct Fault {
     const char* name;
     bool (*strike)(Chaos&);  ///< false when there was nothing to strike
+    On strikes = On::anything;
   };
 
   struct Phase {
     const char* name;
-    const char* statement;  ///< which is held; null: none
-    std::size_t answer;     ///< held within so many bytes of its answer; 0: before it is sent
+    std::vector<const char*> statements;  ///< one of which is held; empty: none
+    std::size_t least = 0;                ///< held within so many bytes of its answer; 0: before it is sent
+    std::size_t more = 0;
+    bool copies = false;
   };
 
-  static constexpr Phase phases[] = {{"idle", nullptr, 0},
-                                     {"idle", nullptr, 0},
-                                     {"in a transaction", "START_REPLICATION", 100'000},
-                                     {"before the slot", "CREATE_REPLICATION_SLOT", 0},
-                                     {"between slot and copy", "SET TRANSACTION SNAPSHOT", 0},
-                                     {"before the copy of a table", "COPY ", 0},
-                                     {"in the copy", "COPY ", 60'000}};
-
+  static const std::vector<Phase> phases;
   static const std::vector<Fault> faults;
 
+  static constexpr const char* start_of_stream = "START_REPLICATION";
+  static constexpr const char* filter = "BTREEMAPPED_SOAK_FAULT";
   static constexpr const char* any_session = "backend_type = 'client backend'";
   static constexpr const char* walsender = "backend_type = 'walsender'";
-  static constexpr const char* copy_session = "backend_type = 'client backend' AND backend_xmin IS NOT NULL";
+  static constexpr const char* copy_session = "backend_type = 'client backend' AND xact_start IS NOT NULL";
+
+  static std::vector<Pair> wanted_pairs() {
+    const char* const wanted = std::getenv(filter);
+    std::vector<Pair> out;
+    for (std::size_t fault = 0; fault < faults.size(); ++fault)
+      for (std::size_t phase = 0; phase < phases.size(); ++phase)
+        if ((wanted == nullptr || std::string_view{faults[fault].name}.find(wanted) != std::string_view::npos) &&
+            (faults[fault].strikes != On::copy_session || phases[phase].copies))
+          out.push_back({fault, phase});
+    if (out.empty()) throw std::runtime_error(std::string{"no fault has this in its name: "} + wanted);
+    return out;
+  }
 
   std::uint64_t below(std::uint64_t limit) { return test::below(random_, limit); }
   bool one_in(std::uint64_t n) { return below(n) == 0; }
@@ -114,34 +145,75 @@ class Chaos {
   /// Lets time pass while the fault lasts: mostly a moment, sometimes longer than wal_sender_timeout, which is 5 s.
   void last() {
     const bool is_long = one_in(6);
-    std::this_thread::sleep_for(Time{is_long ? 5'000 + below(6'000) : 20 + below(800)});
+    std::this_thread::sleep_for(Time{is_long ? 5'500 + below(4'000) : 20 + below(800)});
   }
 
-  /// Connections, a verification or a table begin anew, and are held where the phase says.
+  void hold(test::Proxy& proxy, const Phase& phase) {
+    const char* const statement = phase.statements[below(phase.statements.size())];
+    if (phase.least == 0) proxy.hold(statement);
+    else proxy.hold_answer(statement, phase.least + below(phase.more));
+  }
+
+  /// Somebody begins anew, and is held where the phase says.
   bool reach(const Phase& phase) {
-    if (phase.statement == nullptr) return true;
+    if (phase.statements.empty()) return true;
     test::Proxy& proxy = scene_.proxy();
-    const bool streams = std::string{phase.statement} == "START_REPLICATION";
-    if (phase.answer == 0) proxy.hold(phase.statement);
-    else proxy.hold_answer(phase.statement, 1 + below(phase.answer));
-    switch (streams ? 0 : below(4)) {
+    hold(proxy, phase);
+    bool held = false;
+    if (is_in_transaction(phase)) {
+      proxy.drop(Kind::stream);
+      held = write_until_held(proxy) &&
+             test::eventually([&] { return scene_.replicator().status().memory.transaction > 0; }, Time{500});
+    } else {
+      begin_anew(phase);
+      held = proxy.is_held_within(std::chrono::seconds{5});
+    }
+    scene_.events().note(held ? "held" : "nobody was held");
+    if (!held) proxy.release();
+    return held;
+  }
+
+  static bool is_in_transaction(const Phase& phase) {
+    return !phase.statements.empty() && phase.statements[0] == start_of_stream;
+  }
+
+  /// All tables, a verification or a single table.
+  void begin_anew(const Phase& phase) {
+    switch (below(4)) {
       case 0:
-      case 1: proxy.drop(Kind::stream); break;
+      case 1: return rebuild();
       case 2:
         verification_ = std::async(std::launch::async, [this] {
           btreemapped::VerifyOptions options;
           options.timeout = std::chrono::seconds{10};
           require_not_different(scene_.replicator().verify(options));
         });
-        break;
+        return;
       default:
-        if (!alter()) proxy.drop(Kind::stream);
+        if (phase.least > 0) scene_.exec("ALTER TABLE items ALTER name TYPE text USING upper(name)");
+        else if (!alter()) rebuild();
     }
-    const bool held = proxy.is_held_within(std::chrono::seconds{5});
-    scene_.events().note(held ? std::string{"held at "} + phase.statement : "nobody was held");
-    if (held) return true;
-    proxy.release();
-    return false;
+  }
+
+  /// What a durable slot is for: without it everything is copied.
+  void rebuild() {
+    if (!scene_.is_durable()) return scene_.proxy().drop(Kind::stream);
+    scene_.proxy().cut();
+    drop_slot();
+    scene_.proxy().mend();
+  }
+
+  /// A transaction that is long enough to be held in its middle.
+  void write_items() {
+    scene_.exec(std::string{"UPDATE items SET name = repeat('"} + static_cast<char>('a' + below(26)) + "', 100)");
+  }
+  bool write_until_held(test::Proxy& proxy) {
+    return test::eventually(
+        [&] {
+          write_items();
+          return proxy.is_held_within(Time{200});
+        },
+        std::chrono::seconds{5});
   }
 
  public:
@@ -187,6 +259,14 @@ class Chaos {
     scene_.server().signal("STOP", pid);
     last();
     scene_.server().signal("CONT", pid);
+    return true;
+  }
+  /// Sessions go on, and new ones get no answer.
+  bool stop_postmaster() {
+    scene_.server().signal("STOP");
+    if (one_in(2)) scene_.proxy().drop(some_kind());
+    last();
+    scene_.server().signal("CONT");
     return true;
   }
   bool down(const char* mode) {
@@ -235,6 +315,21 @@ class Chaos {
 
   // ---- what is followed
 
+  bool drop_slot() {
+    while (true) {
+      try {
+        return !scene_
+                    .rows(std::string{
+                              "SELECT pg_terminate_backend(active_pid, 5000), "
+                              "pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '"} +
+                          Scene::slot + "'")
+                    .empty();
+      } catch (const pqxx::sql_error& error) {
+        // Another one of our walsenders was sooner.
+        if (error.sqlstate() != "55006") throw;
+      }
+    }
+  }
   bool alter() {
     const model::Alteration& alteration = model::alterations[next_alteration_++ % std::size(model::alterations)];
     try {
@@ -285,35 +380,97 @@ class Chaos {
 
   // ---- ourselves
 
-  /// Another process that follows is killed, wherever it is.
-  bool kill_follower() {
-    test::ChildProcess child(BTREEMAPPED_FOLLOWER, scene_.dsn() + " application_name=follower");
-    std::this_thread::sleep_for(Time{below(400)});
-    child.end(SIGKILL);
+  /// Another process, which follows one table by a slot of the same kind.
+  struct Child {
+    explicit Child(const Scene& scene) : proxy(scene.reader_dsn()) {}
+
+    void start(bool is_durable) {
+      const std::string dsn = proxy.dsn() + " application_name=follower";
+      const std::string publication = "pub_items";
+      if (is_durable) process.emplace(BTREEMAPPED_FOLLOWER, dsn, publication, std::string{"soak_child"});
+      else process.emplace(BTREEMAPPED_FOLLOWER, dsn, publication);
+    }
+    void require_equal() {
+      const std::string answer = process->ask("equal?");
+      if (answer != "equal") throw std::runtime_error("a child process is not equal: " + answer);
+    }
+    void finish() {
+      if (const int code = process->finish(); code != 0)
+        throw std::runtime_error("a child process has ended with " + std::to_string(code));
+    }
+
+    test::Proxy proxy;
+    std::optional<test::ChildProcess> process{};
+  };
+
+  bool start_child(const Phase& phase) {
+    child_ = std::make_unique<Child>(scene_);
+    if (!phase.statements.empty()) hold(child_->proxy, phase);
+    child_->start(scene_.is_durable());
+    if (phase.statements.empty()) {
+      child_->require_equal();
+      return true;
+    }
+    return is_in_transaction(phase) ? write_until_held(child_->proxy)
+                                    : child_->proxy.is_held_within(std::chrono::seconds{5});
+  }
+
+  /// The server misses it, and where it has left a slot the next one takes over.
+  bool kill_child() {
+    child_->process->end(SIGKILL);
+    const bool missed = test::eventually([&] {
+      return scene_.number("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'follower'") == 0;
+    });
+    if (!missed) throw std::runtime_error("the sessions of a process that was killed are left behind");
+    if (scene_.is_durable()) {
+      child_ = std::make_unique<Child>(scene_);
+      child_->start(true);
+      child_->require_equal();
+      child_->finish();
+    }
+    child_.reset();
+    return true;
+  }
+  bool stop_child() {
+    child_->process->signal(SIGSTOP);
+    child_->proxy.release();
+    write_items();
+    last();
+    child_->process->signal(SIGCONT);
+    child_->require_equal();
+    child_->finish();
+    child_.reset();
     return true;
   }
 
   Scene& scene_;
   std::mt19937_64 random_;
-  std::vector<const Fault*> deck_{};
+  Deck deck_;
   std::size_t next_alteration_ = 0;
   std::future<void> verification_{};
-  std::map<std::string, std::size_t> counts_{};
-  std::map<std::string, std::size_t> phase_counts_{};
+  std::unique_ptr<Child> child_{};
 };
+
+inline const std::vector<Chaos::Phase> Chaos::phases = {
+    {"idle", {}},
+    {"in a transaction", {start_of_stream}, 100'000, 300'000},
+    {"before the slot", {"CREATE_REPLICATION_SLOT"}},
+    {"between slot and copy", {"SET TRANSACTION SNAPSHOT", "COPY "}, 0, 0, true},
+    {"in the copy", {"\"items\") TO STDOUT"}, 1, 400'000, true}};
 
 inline const std::vector<Chaos::Fault> Chaos::faults = {
     {"the walsender is ended", [](Chaos& c) { return c.end(walsender); }},
     {"a session is ended", [](Chaos& c) { return c.end(any_session); }},
-    {"the copy's session is ended", [](Chaos& c) { return c.end(copy_session); }},
+    {"the copy's session is ended", [](Chaos& c) { return c.end(copy_session); }, On::copy_session},
     {"a statement is cancelled", [](Chaos& c) { return c.cancel(any_session); }},
     {"the walsender is cancelled", [](Chaos& c) { return c.cancel(walsender); }},
     {"kill -9 of the walsender", [](Chaos& c) { return c.kill(walsender); }},
     {"kill -9 of a session", [](Chaos& c) { return c.kill(any_session); }},
     {"kill -STOP of the walsender", [](Chaos& c) { return c.stop_for_a_while(walsender); }},
     {"kill -STOP of a session", [](Chaos& c) { return c.stop_for_a_while(any_session); }},
-    {"kill -STOP of the copy's session", [](Chaos& c) { return c.stop_for_a_while(copy_session); }},
+    {"kill -STOP of the copy's session", [](Chaos& c) { return c.stop_for_a_while(copy_session); }, On::copy_session},
     {"kill -9 of the postmaster", [](Chaos& c) { return c.kill_postmaster(); }},
+    {"kill -STOP of the postmaster", [](Chaos& c) { return c.stop_postmaster(); }},
     {"fast restart", [](Chaos& c) { return c.down("fast"); }},
     {"immediate restart", [](Chaos& c) { return c.down("immediate"); }},
     {"the network is cut", [](Chaos& c) { return c.cut(); }},
@@ -326,13 +483,15 @@ inline const std::vector<Chaos::Fault> Chaos::faults = {
      }},
     {"delay", [](Chaos& c) { return c.slow_down({Time{5 + c.below(200)}, Time{5 + c.below(200)}, 0}); }},
     {"throttle", [](Chaos& c) { return c.slow_down({Time{0}, Time{0}, 10'000 + c.below(200'000)}); }},
+    {"DROP of the slot", [](Chaos& c) { return c.drop_slot(); }, On::durable_slot},
     {"DROP of the publication", [](Chaos& c) { return c.drop_publication(); }},
     {"a table leaves the publication", [](Chaos& c) { return c.leave_publication(); }},
     {"DROP of a table", [](Chaos& c) { return c.drop_table(); }},
     {"ALTER of a table", [](Chaos& c) { return c.alter(); }},
     {"another replica identity", [](Chaos& c) { return c.change_identity(); }},
     {"VACUUM FULL", [](Chaos& c) { return c.vacuum(); }},
-    {"kill -9 of a follower", [](Chaos& c) { return c.kill_follower(); }},
+    {"kill -9 of a process of ours", [](Chaos& c) { return c.kill_child(); }, On::process},
+    {"kill -STOP of a process of ours", [](Chaos& c) { return c.stop_child(); }, On::process},
 };
 
 }  // namespace soak

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -31,8 +32,12 @@ class Crew {
   static constexpr std::uint64_t writers = 8;
   static constexpr std::uint64_t auditors = 2;
 
-  Crew(std::string dsn, const btreemapped::Replicator& replicator, const model::Replicas& replicas, std::uint64_t seed)
-      : dsn_(std::move(dsn)), replicator_(replicator), replicas_(replicas), seed_(seed) {
+  /// What each of the sessions has signed so far, of a whole run.
+  using Signatures = std::array<std::uint64_t, writers>;
+
+  Crew(std::string dsn, const btreemapped::Replicator& replicator, const model::Replicas& replicas, std::uint64_t seed,
+       Signatures& signatures)
+      : dsn_(std::move(dsn)), replicator_(replicator), replicas_(replicas), seed_(seed), signatures_(signatures) {
     for (std::uint64_t i = 0; i < auditors; ++i) auditors_.emplace_back(replicas_, sightings_, seed + i);
   }
 
@@ -79,6 +84,13 @@ class Crew {
     std::size_t audits = 0;
     std::size_t commits = 0;
     std::size_t stale_reads = 0;
+
+    Reading& operator+=(const Reading& other) {
+      audits += other.audits;
+      commits += other.commits;
+      stale_reads += other.stale_reads;
+      return *this;
+    }
   };
   /// After stop().
   [[nodiscard]] Reading reading() const {
@@ -114,7 +126,7 @@ class Crew {
   }
 
   void write(std::uint64_t number) {
-    std::uint64_t signatures = 0;
+    std::uint64_t& signatures = signatures_[number];
     for (std::uint64_t life = 0; writing_.load(); ++life) {
       std::unique_ptr<model::Writer> writer;
       try {
@@ -154,6 +166,7 @@ class Crew {
   const btreemapped::Replicator& replicator_;
   const model::Replicas& replicas_;
   const std::uint64_t seed_;
+  Signatures& signatures_;
   std::atomic<bool> writing_{true};
   std::atomic<bool> reading_{true};
   std::atomic<std::uint64_t> commits_{0};

@@ -73,41 +73,72 @@ class Events {
   const std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
-/// A server of its own, whose database is followed through a proxy: by a durable slot or by a temporary one, with a
-/// small bound of transactions or with a large one, as the seed has it.
+/// How a Replicator follows.
+struct Configuration {
+  static constexpr std::size_t count = 4;
+
+  explicit Configuration(std::uint64_t number) : durable(number % 2 == 1), bounded(number / 2 % 2 == 1) {}
+
+  bool durable;
+  bool bounded;  ///< transactions that are larger than the bound are dropped, and their tables copied afresh
+
+  [[nodiscard]] std::string text() const {
+    return std::string{durable ? "a durable slot" : "a temporary slot"} +
+           (bounded ? ", a small bound of transactions" : ", no bound of transactions");
+  }
+};
+
+/// A server of its own, whose database is followed through a proxy, by one Replicator after the other.
 class Scene {
  public:
-  explicit Scene(std::uint64_t seed)
+  Scene()
       : database_(std::make_unique<test::Database>(std::string{}, started(server_))),
         dsn_(database_->dsn()),
-        proxy_(database_->reader_dsn()) {
+        reader_dsn_(database_->reader_dsn()),
+        proxy_(reader_dsn_) {
     database_->exec(model::schema);
+    // One table whose copy, and whose transactions, are long enough to be in the middle of them. Child processes follow
+    // it and nothing else.
     database_->exec(
-        "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL); ALTER PUBLICATION pub ADD TABLE items");
+        "CREATE TABLE items (id bigint PRIMARY KEY, name text NOT NULL); INSERT INTO items SELECT id, repeat('a', 100) "
+        "FROM generate_series(1, 5000) id; ALTER PUBLICATION pub ADD TABLE items; CREATE PUBLICATION pub_items FOR "
+        "TABLE "
+        "items");
+  }
+
+  Scene(const Scene&) = delete;
+  Scene& operator=(const Scene&) = delete;
+  ~Scene() {
+    replicator_.reset();
+    try {
+      database_->connect_again();
+    } catch (const pqxx::failure&) {
+      // A test that fails may leave the server down; it is removed all the same.
+    }
+  }
+
+  /// Makes a new Replicator, which does not follow yet.
+  void prepare(const Configuration& configuration) {
+    is_durable_ = configuration.durable;
     btreemapped::Options options = database_->options();
     options.connection = proxy_.dsn();
     options.on_event = events_.hook();
     options.catalog_watch_interval = std::chrono::milliseconds{200};
     options.answer_timeout = std::chrono::seconds{5};
     options.max_rebuilds_per_hour = 1'000'000;
-    options.durable_slot = seed % 2 == 1;
-    if (options.durable_slot) options.slot_name = "soak";
-    if (seed / 2 % 2 == 1) options.max_transaction_bytes = std::size_t{3} << 20;
+    options.durable_slot = is_durable_;
+    if (is_durable_) options.slot_name = slot;
+    if (configuration.bounded) options.max_transaction_bytes = std::size_t{3} << 20;
     replicator_ = std::make_unique<btreemapped::Replicator>(options);
     replicas_ = std::make_unique<model::Replicas>(model::Replicas{
         replicator_->add_replica<model::Account, 1>("account"),
         replicator_->add_replica<model::Position, 2>("position"), replicator_->add_replica<model::Quote, 3>("quote")});
+    static_cast<void>(replicator_->add_replica<Item, 1>("items"));
   }
-
-  Scene(const Scene&) = delete;
-  Scene& operator=(const Scene&) = delete;
-  ~Scene() {
-    replicator_->stop();
-    try {
-      database_->connect_again();
-    } catch (const pqxx::failure&) {
-      // A test that fails may leave the server down; it is removed all the same.
-    }
+  /// Nobody follows any more.
+  void leave() {
+    replicas_.reset();
+    replicator_.reset();
   }
 
   /// What the operator asks, on a session of his own, as soon as the server lets him in.
@@ -158,14 +189,23 @@ class Scene {
     return out + "\nlast events:" + events_.last();
   }
 
+  static constexpr const char* slot = "soak";  ///< where it is durable
+
   [[nodiscard]] const test::Server& server() const { return server_; }
   [[nodiscard]] const std::string& dsn() const { return dsn_; }
+  [[nodiscard]] const std::string& reader_dsn() const { return reader_dsn_; }
+  [[nodiscard]] bool is_durable() const { return is_durable_; }
   [[nodiscard]] test::Proxy& proxy() { return proxy_; }
   [[nodiscard]] const Events& events() const { return events_; }
   [[nodiscard]] btreemapped::Replicator& replicator() { return *replicator_; }
   [[nodiscard]] const model::Replicas& replicas() const { return *replicas_; }
 
  private:
+  struct Item {
+    std::int64_t id;
+    std::string name;
+  };
+
   static std::string started(const test::Server& server) {
     server.start();
     return server.dsn();
@@ -175,7 +215,9 @@ class Scene {
   Events events_{};
   std::unique_ptr<test::Database> database_;
   const std::string dsn_;
+  const std::string reader_dsn_;
   test::Proxy proxy_;
+  bool is_durable_ = false;
   std::unique_ptr<btreemapped::Replicator> replicator_;
   std::unique_ptr<model::Replicas> replicas_;
 };
