@@ -453,6 +453,7 @@ TEST_CASE("stop() leaves no slot behind, wherever it comes", "[G7][durable_slot]
   };
   SECTION("in the stream") {
     scene.sync();
+    scene.replicator->prove();
     stop_in_time();
   }
   SECTION("in the copy") {
@@ -473,6 +474,7 @@ TEST_CASE("stop() leaves no slot behind, wherever it comes", "[G7][durable_slot]
     btreemapped::Options options = scene.options();
     options.shortest_backoff = options.longest_backoff = 60s;
     scene.sync(options);
+    scene.replicator->prove();
     scene.database.end_sessions("backend_type = 'walsender'");
     static_cast<void>(scene.log.wait_for(EventKind::stale));
     stop_in_time();
@@ -482,6 +484,7 @@ TEST_CASE("stop() leaves no slot behind, wherever it comes", "[G7][durable_slot]
 TEST_CASE("stop() is prompt where the server of a durable slot does not answer", "[G7][durable_slot]") {
   Scene scene;
   scene.sync();
+  scene.replicator->prove();
   scene.proxy.freeze();
   const auto begin = std::chrono::steady_clock::now();
   scene.replicator->stop();
@@ -517,6 +520,7 @@ TEST_CASE("what ends one copy after the other ends the Replicator, which says wh
                       ContainsSubstring("max_rebuilds_per_hour"));
   CHECK(scene.accounts->size() == 100);
   CHECK(scene.accounts->state() == TableState::stale);
+  scene.replicator->ends_unproved("it has ended: its slot was lost too often");
 }
 
 TEST_CASE("a control session that is ended costs a durable slot nothing", "[durable_slot]") {

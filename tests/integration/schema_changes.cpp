@@ -127,6 +127,7 @@ TEST_CASE("a dropped column is noticed by the next change, without the catalog w
   const btreemapped::Event failed = follower.log.wait_for(EventKind::table_failed, 1, "public.items");
   CHECK_THAT(failed.message, ContainsSubstring("amount"));
   CHECK(follower.rows() == before);
+  follower.replicator->ends_unproved("a table lacks a column of its rows");
 }
 
 TEST_CASE("a renamed column stops its table, and renaming it back heals", "[G4]") {
@@ -284,6 +285,7 @@ TEST_CASE("a dropped table keeps its last rows, and the others go on", "[G4]") {
   CHECK(follower.rows() == before);
   CHECK(follower.items->state() == TableState::failed);
   CHECK(follower.others->size() == 1);
+  follower.replicator->ends_unproved("a table is gone");
 }
 
 TEST_CASE("a table that is dropped before its first copy is said to be missing", "[G1][G4]") {
@@ -487,6 +489,7 @@ TEST_CASE("a column that becomes nullable is followed until a NULL comes", "[G4]
   database.exec("UPDATE items SET name = NULL WHERE id = 2");
   CHECK_THAT(follower.log.wait_for(EventKind::table_failed, 1, "public.items").message, ContainsSubstring("name"));
   CHECK(follower.rows() == before);
+  follower.replicator->ends_unproved("a table holds what its rows cannot");
 }
 
 TEST_CASE("a new column of constant default, read from rows that do not have it yet, is exact", "[G4]") {

@@ -91,6 +91,11 @@ struct Follower {
     CHECK(others->contains(1));
   }
 
+  void must_fail_for_good_by(const std::string& sql, const std::string& column, const std::string& why) {
+    must_fail_by(sql, column, why);
+    replicator->ends_unproved("a table does not fit its rows");
+  }
+
   void must_heal_by(const std::string& sql) {
     database.exec(sql);
     static_cast<void>(log.wait_for(EventKind::table_healed, 1, "public.rows"));
@@ -108,25 +113,28 @@ constexpr std::chrono::milliseconds soon{20};
 constexpr std::chrono::hours never{1};
 
 TEST_CASE("an array of another number of dimensions than the field stops its table", "[G4]") {
-  Follower(never).must_fail_by("INSERT INTO rows VALUES (2, '{{1,2},{3,4}}', 'ok', '{}')", "numbers", "does not fit");
+  Follower(never).must_fail_for_good_by("INSERT INTO rows VALUES (2, '{{1,2},{3,4}}', 'ok', '{}')", "numbers",
+                                        "does not fit");
 }
 
 TEST_CASE("an array with a lower bound other than 1 stops its table", "[G4]") {
-  Follower(never).must_fail_by("INSERT INTO rows VALUES (2, '[0:1]={1,2}', 'ok', '{}')", "numbers", "does not fit");
+  Follower(never).must_fail_for_good_by("INSERT INTO rows VALUES (2, '[0:1]={1,2}', 'ok', '{}')", "numbers",
+                                        "does not fit");
 }
 
 TEST_CASE("NULL among elements that are not optional stops its table", "[G4]") {
-  Follower(never).must_fail_by("UPDATE rows SET numbers = '{1,NULL}'", "numbers", "NULL");
+  Follower(never).must_fail_for_good_by("UPDATE rows SET numbers = '{1,NULL}'", "numbers", "NULL");
 }
 
 TEST_CASE("NULL for an attribute whose field is not optional stops its table", "[G4]") {
-  Follower(never).must_fail_by("UPDATE rows SET items = ARRAY[ROW('a', NULL, NULL)]::item[]::thing[]", "items", "NULL");
+  Follower(never).must_fail_for_good_by("UPDATE rows SET items = ARRAY[ROW('a', NULL, NULL)]::item[]::thing[]", "items",
+                                        "NULL");
 }
 
 TEST_CASE("a label that is added later and not listed stops its table when it arrives", "[G4]") {
   Follower follower(never);
   follower.database.exec("ALTER TYPE mood ADD VALUE 'blue'");
-  follower.must_fail_by("UPDATE rows SET mood = 'blue'", "mood", "does not fit");
+  follower.must_fail_for_good_by("UPDATE rows SET mood = 'blue'", "mood", "does not fit");
 }
 
 TEST_CASE("arrays that an update leaves alone and the stream leaves out are kept", "[G4]") {
@@ -205,8 +213,8 @@ TEST_CASE("an attribute that is renamed stops its table, and renaming it back he
 
 TEST_CASE("an attribute that comes back with a type that the field cannot hold stops its table", "[G4]") {
   Follower follower(soon);
-  follower.must_fail_by("ALTER TYPE item DROP ATTRIBUTE amount, ADD ATTRIBUTE amount numeric", "items",
-                        "its attribute amount is numeric");
+  follower.must_fail_for_good_by("ALTER TYPE item DROP ATTRIBUTE amount, ADD ATTRIBUTE amount numeric", "items",
+                                 "its attribute amount is numeric");
 }
 
 // ---- refused at the start -------------------------------------------------------------------------------------------

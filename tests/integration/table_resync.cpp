@@ -407,6 +407,7 @@ TEST_CASE("stop is prompt while one table is copied", "[G7]") {
   scene.proxy().hold(place);
   scene.rewrite();
   scene.proxy().wait_until_held();
+  scene.replicator->ends_unproved("it is stopped while a table is copied");
   const auto begin = std::chrono::steady_clock::now();
   scene.replicator->stop();
   CHECK(std::chrono::steady_clock::now() - begin < 1s);
@@ -422,6 +423,7 @@ TEST_CASE("a copy of one table leaves no slot behind", "[G7]") {
   CHECK(test::eventually([&] {
     return scene.database.rows("SELECT FROM pg_replication_slots WHERE database = current_database()").size() == 1;
   }));
+  scene.replicator->prove();
   scene.replicator->stop();
   CHECK(test::eventually([&] {
     return scene.database.rows("SELECT FROM pg_replication_slots WHERE database = current_database()").empty();

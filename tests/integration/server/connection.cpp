@@ -220,9 +220,10 @@ TEST_CASE("no value gets into an error message") {
 }
 
 TEST_CASE("a database that is not there is reported with its code and not tried again") {
+  ServerDatabase db;
   const test::pq::ConninfoOverride nowhere[] = {{"dbname", "no such database"}};
   try {
-    test::connect(test::pq::with_overrides(test::server_dsn(), nowhere));
+    test::connect(test::pq::with_overrides(db.reader_dsn(), nowhere));
     FAIL("the connection succeeded");
   } catch (const ConnectionError& error) {
     CHECK(error.sqlstate() == "3D000");
@@ -233,9 +234,10 @@ TEST_CASE("a database that is not there is reported with its code and not tried 
 }
 
 TEST_CASE("a port on which nobody listens is worth another attempt") {
+  ServerDatabase db;
   const test::pq::ConninfoOverride nobody[] = {{"host", "127.0.0.1"}, {"hostaddr", ""}, {"port", "1"}};
   try {
-    test::connect(test::pq::with_overrides(test::server_dsn(), nobody));
+    test::connect(test::pq::with_overrides(db.reader_dsn(), nobody));
     FAIL("the connection succeeded");
   } catch (const ConnectionError& error) {
     CHECK(error.sqlstate().empty());
@@ -244,15 +246,17 @@ TEST_CASE("a port on which nobody listens is worth another attempt") {
 }
 
 TEST_CASE("the second host is tried when nobody listens at the first") {
-  const auto here = test::connect(test::server_dsn()).address();
+  ServerDatabase db;
+  const auto here = test::connect(db.reader_dsn()).address();
   const std::string hosts = "127.0.0.1," + here.host;
   const std::string ports = "1," + here.port;
   const test::pq::ConninfoOverride both[] = {{"host", hosts}, {"hostaddr", ""}, {"port", ports}};
-  auto connection = test::connect(test::pq::with_overrides(test::server_dsn(), both));
+  auto connection = test::connect(test::pq::with_overrides(db.reader_dsn(), both));
   CHECK(connection.address().port == here.port);
 }
 
 TEST_CASE("a host that answers nothing costs its timeout and not the whole deadline") {
+  ServerDatabase db;
   // A listener that accepts no one: the kernel lets the connection in, and then there is silence.
   const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   REQUIRE(listener >= 0);
@@ -261,12 +265,12 @@ TEST_CASE("a host that answers nothing costs its timeout and not the whole deadl
   socklen_t size = sizeof silent;
   REQUIRE(::getsockname(listener, reinterpret_cast<sockaddr*>(&silent), &size) == 0);
 
-  const auto here = test::connect(test::server_dsn()).address();
+  const auto here = test::connect(db.reader_dsn()).address();
   const std::string hosts = "127.0.0.1," + here.host;
   const std::string ports = std::to_string(ntohs(silent.sin_port)) + "," + here.port;
   const test::pq::ConninfoOverride both[] = {
       {"host", hosts}, {"hostaddr", ""}, {"port", ports}, {"connect_timeout", "1"}};
-  auto connection = test::connect(test::pq::with_overrides(test::server_dsn(), both));
+  auto connection = test::connect(test::pq::with_overrides(db.reader_dsn(), both));
   CHECK(connection.address().port == here.port);
   ::close(listener);
 }
@@ -334,10 +338,11 @@ TEST_CASE("an interrupted wait for a silent socket stops at once") {
 }
 
 TEST_CASE("nothing is opened once interrupted") {
+  ServerDatabase db;
   const auto interrupt = std::make_shared<Interrupt>();
   interrupt->interrupt();
-  CHECK_THROWS_AS(test::pq::Connection::open(test::server_dsn(), interrupt, soon()), StoppedError);
-  CHECK_THROWS_AS(test::sql::Session(test::server_dsn(), interrupt), StoppedError);
+  CHECK_THROWS_AS(test::pq::Connection::open(db.reader_dsn(), interrupt, soon()), StoppedError);
+  CHECK_THROWS_AS(test::sql::Session(db.reader_dsn(), interrupt), StoppedError);
 }
 
 TEST_CASE("a control session whose backend is gone does not come back unnoticed") {
