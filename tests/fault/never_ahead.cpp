@@ -75,6 +75,59 @@ TEST_CASE("with never_ahead a commit that waits for a standby is shown when the 
   CHECK(replicator.status().reconnects == 0);
 }
 
+TEST_CASE("with never_ahead a copy is shown when the primary shows all that is in it", "[never_ahead]") {
+  const test::Server server = running_server();
+  test::Database database({}, server.dsn());
+  make_items(database);
+  btreemapped::Options options = database.options();
+  options.never_ahead = true;
+  test::Replicator replicator(options);
+  const auto items = replicator.add_replica<Item, 1>("items");
+  // The slot waits for whoever writes when its creation begins, and once more for who does then. Who commits in between
+  // is in its snapshot, whether the writer has been told or not.
+  const auto begin = [&](test::Sql& sql) {
+    sql.exec("SET synchronous_commit = local; BEGIN");
+    return sql.value("SELECT pg_current_xact_id()::xid");
+  };
+  const auto slot_waits_for = [&](const std::string& xid) {
+    return test::eventually([&] {
+      return database.value(
+                 "SELECT count(*) FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted AND "
+                 "transactionid = '" +
+                 xid + "'::xid") == "1";
+    });
+  };
+  test::Sql first(database.dsn());
+  test::Sql second(database.dsn());
+  const std::string first_xid = begin(first);
+  replicator.start();
+  REQUIRE(slot_waits_for(first_xid));
+  const std::string second_xid = begin(second);
+  first.exec("ROLLBACK");
+  REQUIRE(slot_waits_for(second_xid));
+  std::future<void> writer;
+  {
+    const test::SynchronousCommits waiting(database.dsn(), "nobody");
+    writer = std::async(std::launch::async, [&] {
+      test::Sql sql(database.dsn());
+      sql.exec("UPDATE items SET amount = 2");
+    });
+    const auto in_activity = [&](const std::string& condition) {
+      return test::eventually([&] {
+        return database.value("SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND " +
+                              condition) == "t";
+      });
+    };
+    REQUIRE(in_activity("wait_event = 'SyncRep'"));
+    second.exec("ROLLBACK");
+    REQUIRE(in_activity("query LIKE '%pg_visible_in_snapshot(xid, copied)%' AND pid <> pg_backend_pid()"));
+    CHECK(replicator.synced().wait_for(200ms) == std::future_status::timeout);
+  }
+  writer.get();
+  test::wait_until_synced(replicator);
+  CHECK(items.get(1)->amount == 2);
+}
+
 TEST_CASE("with never_ahead all commits arrive, in order, with aborted and nested transactions between",
           "[never_ahead]") {
   const test::Server server = running_server();

@@ -13,6 +13,8 @@
 #include <catch2/matchers/catch_matchers.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <sys/resource.h>
+
 #include <btreemapped.hpp>
 
 #include "support/database.hpp"
@@ -447,6 +449,38 @@ TEST_CASE("after a lost connection only the rows that differ are touched", "[G6]
   CHECK(scene.ends_equal());
   // The same row at the same place in memory.
   CHECK(place() == before);
+}
+
+/// While it lives this process gets no new descriptor.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST_CASE("a table that cannot be copied for want of descriptors waits for some, and the others go on", "[G5]") {
+  Scene scene;
+  scene.follow();
+  {
+    const NoDescriptors none;
+    scene.rewrite();
+    REQUIRE(test::eventually([&] {
+      return scene.replicator->status().tables.front().last_error.find("the system refuses") != std::string::npos;
+    }));
+    scene.database.exec("INSERT INTO others VALUES (2, 2)");
+    CHECK(test::eventually([&] { return scene.others->contains(2); }));
+  }
+  static_cast<void>(scene.log.wait_for(EventKind::table_healed, 1, "public.items"));
+  CHECK(scene.replicator->status().reconnects == 0);
 }
 
 }  // namespace table_resync_test

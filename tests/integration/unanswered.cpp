@@ -4,6 +4,8 @@
 #include <thread>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <btreemapped.hpp>
 
@@ -82,6 +84,19 @@ TEST_CASE("a server that does not answer START_REPLICATION is given up") {
   scene.proxy.wait_until_held();
   const bool noticed = test::eventually([&] { return scene.log.count(EventKind::retrying) > 0; }, 8s);
   CHECK(noticed);
+  scene.proxy.release();
+}
+
+TEST_CASE("verify() whose questions are not answered is inconclusive, and says so", "[G10]") {
+  Scene scene;
+  scene.options.answer_timeout = 500ms;
+  scene.start();
+  test::wait_until_synced(*scene.replicator);
+  scene.proxy.hold("pg_publication");  // in the question of its own session for what is published
+  const auto report = scene.replicator->verify(*scene.items);
+  CHECK(report.verdict == btreemapped::Verdict::inconclusive);
+  CHECK_THAT(report.why, Catch::Matchers::ContainsSubstring("answer_timeout"));
+  CHECK(scene.log.count(EventKind::stale) == 0);
   scene.proxy.release();
 }
 

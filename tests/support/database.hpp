@@ -67,6 +67,7 @@ class Database {
   [[nodiscard]] const std::string& dsn() const noexcept { return dsn_; }
   /// Of a role with the README's rights: CONNECT, and for whatever the operator makes USAGE and SELECT.
   [[nodiscard]] const std::string& reader_dsn() const noexcept { return reader_dsn_; }
+  [[nodiscard]] std::string reader_role() const { return name_ + "_reader"; }
 
   void exec(const std::string& sql) { session_->exec(sql); }
   std::vector<SqlRow> rows(const std::string& sql) { return session_->rows(sql); }
@@ -134,7 +135,7 @@ class Database {
   void make_reader() {
     const std::map<std::string, std::string> parts = parse_conninfo(server_);
     const auto password = parts.find("password");
-    const std::string role = name_ + "_reader";
+    const std::string role = reader_role();
     administrator_->exec("CREATE ROLE " + role + " LOGIN REPLICATION" +
                          (password == parts.end() ? "" : " PASSWORD '" + password->second + "'"));
     roles_.push_back(role);

@@ -107,6 +107,7 @@ TEST_CASE("a key that a copy holds twice is refused, wherever the rows stand", "
     const auto copy = fixture.table.table().make_comparison(fixture.table.map());
     for (const int id : ids) REQUIRE_FALSE(test::MemoryTable<Item, 1>::copy_row(*copy, {id, "x"}));
     std::unique_ptr<detail::Delta> change;
+    copy->arrange();
     detail::Failure failure = copy->finish(change, [] {});
     if (!failure) failure = change->seal();
     CHECK(failure.code == Errc::duplicate_key);

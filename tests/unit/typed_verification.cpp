@@ -68,6 +68,7 @@ class Fixture {
       }
     } while (reader->wants_another_pass());
     std::unique_ptr<detail::Delta> none;
+    reader->arrange();
     if (reader->finish(none, [] {}) || none != nullptr) throw std::logic_error("a comparison changes nothing");
   }
   void read(const Rows& rows, Lsn position) {

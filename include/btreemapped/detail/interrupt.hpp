@@ -114,6 +114,9 @@ class Interrupt {
       ::close(fd_);
     }
 
+    /// Its duplicate.
+    [[nodiscard]] int fd() const noexcept { return fd_; }
+
    private:
     std::shared_ptr<Interrupt> interrupt_{};
     int fd_ = -1;

@@ -79,8 +79,10 @@ class TableCopy {
   [[nodiscard]] virtual std::size_t row_count() const noexcept = 0;
   /// All rows have come: must they all come once more?
   [[nodiscard]] virtual bool wants_another_pass() { return false; }
+  /// All rows have come for good. May take long, and looks at no served row.
+  virtual void arrange() {}
   /// Gives the change that makes the served rows equal to the copy, not yet sealed; none if that is not what it is for.
-  /// To be called once. Calls `pause` now and then, which may throw.
+  /// To be called once, after arrange(). Calls `pause` now and then, which may throw.
   [[nodiscard]] virtual Failure finish(std::unique_ptr<Delta>& change, const std::function<void()>& pause) = 0;
 };
 

@@ -110,8 +110,9 @@ class TypedComparison final : public TableCopy {
 
   std::size_t row_count() const noexcept override { return row_count_; }
 
+  void arrange() override { std::sort(seen_.begin(), seen_.end(), std::less<>{}); }
+
   Failure finish(std::unique_ptr<Delta>& change, const std::function<void()>& pause) override {
-    std::sort(seen_.begin(), seen_.end(), std::less<>{});
     if (std::adjacent_find(seen_.begin(), seen_.end()) != seen_.end()) return {Errc::duplicate_key};
     std::size_t looks = 0;
     const auto is_seen = [&](Iterator row) {

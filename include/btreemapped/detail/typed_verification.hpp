@@ -87,6 +87,8 @@ class TypedVerification final : public Verification {
       return owner_.outcome_.extra > 0 && owner_.max_keys_ > 0;
     }
 
+    void arrange() override { std::sort(on_server_.begin(), on_server_.end(), KeyLess{}); }
+
     Failure finish(std::unique_ptr<Delta>&, const std::function<void()>& pause) override {
       if (owner_.outcome_.extra > 0 && owner_.max_keys_ > 0) find_extra(pause);
       if (const char* const why = owner_.journal_->failure()) owner_.outcome_.why = why;
@@ -122,7 +124,6 @@ class TypedVerification final : public Verification {
     }
 
     void find_extra(const std::function<void()>& pause) {
-      std::sort(on_server_.begin(), on_server_.end(), KeyLess{});
       std::optional<Key> last;
       for (bool done = false; !done && owner_.keys_.extra.size() < owner_.max_keys_;) {
         pause();

@@ -31,7 +31,9 @@
 #include <btreemapped/detail/sql/copy_guard.hpp>
 #include <btreemapped/detail/sql/log_end.hpp>
 #include <btreemapped/detail/sql/mutual_wait.hpp>
+#include <btreemapped/detail/sql/server_error.hpp>
 #include <btreemapped/detail/sql/session.hpp>
+#include <btreemapped/detail/sql/visibility.hpp>
 #include <btreemapped/detail/store.hpp>
 #include <btreemapped/detail/table.hpp>
 #include <btreemapped/detail/transaction.hpp>
@@ -91,8 +93,21 @@ class Attempt {
     const std::lock_guard lock(rows_mutex_);
   }
 
-  /// Since when a question to the catalog is unanswered; `now` where there is none. From any thread.
-  [[nodiscard]] Deadline asking_since(Deadline now) const noexcept { return interrupt_->asking_since(now); }
+  /// The same, as the server does not answer.
+  void give_up() noexcept {
+    given_up_.store(true);
+    interrupt();
+  }
+  [[nodiscard]] bool is_given_up() const noexcept { return given_up_.load(); }
+
+  /// Has a question to the catalog gone unanswered for answer_timeout? A process of the server may be stuck, or
+  /// something between, of which TCP knows nothing. From any thread.
+  [[nodiscard]] bool is_unanswered(Deadline now) const noexcept {
+    return now - interrupt_->asking_since(now) >= answer_timeout_;
+  }
+
+  static constexpr const char* unanswered =
+      "the server has not answered a question about its catalog within answer_timeout";
 
   struct Greeting {
     std::chrono::milliseconds sender_timeout{};
@@ -184,10 +199,13 @@ class Attempt {
     if (plan_.durable) control_.ask([&](sql::Session& session) { claim_slot(session, plan_.slot_name); });
     using Life = pq::ReplicationStream::SlotLife;
     const Life life = plan_.failover ? Life::failover : (plan_.durable ? Life::durable : Life::temporary);
-    std::function<void()> while_waiting;
-    if (on_standby_) while_waiting = [&] { nudge_.give(identity_.system_identifier, deadline); };
+    const auto while_waiting = [&] {
+      if (on_standby_) nudge_.give(identity_.system_identifier, deadline);
+      if (plan_.reader) awaited_ = who_blocks();  // there is nobody else to ask meanwhile
+    };
     slot_ = stream_->create_slot(plan_.slot_name, slot_timeout_, deadline, life, while_waiting);
     nudge_.end();
+    awaited_.clear();
     return slot_.consistent_point;
   }
 
@@ -203,6 +221,9 @@ class Attempt {
     }
   }
 
+  /// With a reader: for whom create_slot() waited in vain.
+  [[nodiscard]] const std::string& awaited() const noexcept { return awaited_; }
+
   /// Copies all followed tables as the slot's snapshot shows them, after making sure that it shows them whole: a
   /// TRUNCATE or rewrite between slot and copy would leave it silently empty.
   Copied copy(const OnProgress& on_progress) {
@@ -215,6 +236,7 @@ class Attempt {
     if (plan_.settle) out.tokens = plan_.settle(snapshot, identity_);
     Copier copier({snapshot, plan_.reader, plan_.follows, on_progress, rows_mutex_, *interrupt_}, out);
     for (const Followed& each : followed_) copier.copy(each);
+    if (use_.never_ahead) wait_until_visible(snapshot);
     snapshot.commit(no_deadline);
     for (const Fault& fault : out.faults) forget(*fault.table);
     return out;
@@ -259,6 +281,18 @@ class Attempt {
     });
   }
 
+  /// Do those who read the server see this transaction yet?
+  /// Throws: SchemaError when it waits for us.
+  [[nodiscard]] bool is_visible(std::uint32_t xid) {
+    return heed(ask_again([xid](sql::Session& session) { return sql::read_visibility(session, xid); }));
+  }
+
+  /// Does the stream go on without a control session? With a durable slot nothing is lost by that: the server may shut
+  /// down, and have said goodbye to everything but the stream. And one that has no room for another session is there.
+  [[nodiscard]] bool outlives(const ConnectionError& error) const noexcept {
+    return plan_.durable || error.sqlstate() == sql::too_many_connections;
+  }
+
   /// On which all is that the stream has brought: a standby that is promoted goes on with it.
   [[nodiscard]] std::uint32_t timeline() const noexcept { return timeline_.load(); }
 
@@ -284,6 +318,27 @@ class Attempt {
         "the server ended the session with the slot; if it had to keep too much of its log during the copy, "
         "raise max_slot_wal_keep_size",
         {.sqlstate = "55000", .retryable = true});
+  }
+
+  static bool heed(const sql::Visibility& seen) {
+    if (seen.visible || !seen.waits_for_us) return seen.visible;
+    throw SchemaError(
+        "commits have begun to wait for a standby of this very name (synchronous_standby_names), which with "
+        "never_ahead "
+        "waits for them: take our application_name out of it, ALTER SYSTEM SET synchronous_standby_names = ''; SELECT "
+        "pg_reload_conf(); -- or set never_ahead = false",
+        {.retryable = true});
+  }
+
+  /// A slot's snapshot shows what the log has of commits, also of those whose writers are still waiting for a standby.
+  void wait_until_visible(pq::SnapshotCopy& snapshot) {
+    const std::string copied = sql::read_snapshot(snapshot);
+    const auto look = [&](sql::Session& session) { return sql::read_visibility(session, copied); };
+    std::chrono::milliseconds pause{1};
+    while (!heed(control_.ask(look))) {
+      wait_for_socket(-1, 0, *interrupt_, std::chrono::steady_clock::now() + pause);
+      pause = std::min(2 * pause, std::chrono::milliseconds{50});
+    }
   }
 
   void see_timeline(sql::Session& session) {
@@ -316,6 +371,7 @@ class Attempt {
   const std::shared_ptr<Store> store_;  // also keeps the tables that a left-behind step may still write to
 
   const std::shared_ptr<Interrupt> interrupt_ = std::make_shared<Interrupt>();
+  std::atomic<bool> given_up_{false};
   std::optional<pq::ReplicationStream> stream_{};
   int backend_pid_ = 0;
   std::mutex rows_mutex_{};
@@ -329,6 +385,7 @@ class Attempt {
   std::atomic<std::uint32_t> timeline_{0};
   std::vector<Followed> followed_{};
   pq::CreatedSlot slot_{};
+  std::string awaited_{};
   Lsn resumes_at_{};  // all before it is visible, of a stream that goes on where it was
   Lsn begin_{};       // of its messages
 };

@@ -29,7 +29,9 @@ class AttemptRunner {
 
   /// What a step or its continuation throws goes to `on_failure`, on the driver.
   AttemptRunner(const Options& options, std::shared_ptr<Mailbox> mailbox, OnFailure on_failure)
-      : answer_timeout_(options.answer_timeout), mailbox_(std::move(mailbox)), on_failure_(std::move(on_failure)) {}
+      : look_interval_(options.answer_timeout / 4 + std::chrono::milliseconds{1}),
+        mailbox_(std::move(mailbox)),
+        on_failure_(std::move(on_failure)) {}
 
   void begin(std::shared_ptr<Attempt> attempt, const std::function<void()>& on_thread_start) {
     end();
@@ -61,14 +63,12 @@ class AttemptRunner {
   /// When look() has something to do.
   [[nodiscard]] Time due() const noexcept { return attempt_ == nullptr ? Time::max() : look_at_; }
 
-  /// A question to the catalog that is not answered is a failure: a process of the server may be stuck, or something
-  /// between, of which TCP knows nothing.
+  /// A question to the catalog that is not answered is a failure.
   void look(Time now) {
     if (now < due()) return;
-    look_at_ = now + std::max<Time::duration>(answer_timeout_ / 4, std::chrono::milliseconds{1});
-    if (now - attempt_->asking_since(now) < answer_timeout_) return;
-    on_failure_(std::make_exception_ptr(ConnectionError(
-        "the server has not answered a question about its catalog within answer_timeout", {.retryable = true})));
+    look_at_ = now + look_interval_;
+    if (attempt_->is_unanswered(now))
+      on_failure_(std::make_exception_ptr(ConnectionError(Attempt::unanswered, {.retryable = true})));
   }
 
   /// Questions to the catalog, meanwhile.
@@ -111,7 +111,7 @@ class AttemptRunner {
     });
   }
 
-  const std::chrono::milliseconds answer_timeout_;
+  const std::chrono::milliseconds look_interval_;
   const std::shared_ptr<Mailbox> mailbox_;
   const OnFailure on_failure_;
   std::shared_ptr<Attempt> attempt_{};

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include <btreemapped/detail/interrupt.hpp>
-#include <btreemapped/detail/pq/connection.hpp>
 #include <btreemapped/detail/sql/server_error.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 #include <btreemapped/error.hpp>
@@ -36,8 +35,8 @@ class ControlSession {
   }
 
   /// Asks once more if it fails, in a new session which it first gives to `reopened`.
-  /// Throws: ConnectionError when it is the server that has gone, with the code that the old session has ended with, or
-  /// that a new one is refused with.
+  /// Throws: ConnectionError when it is the server that has gone, with the code that a new session is refused with, or
+  /// where nobody refuses it, the one that the old session has ended with.
   template <class Question, class Reopened>
   auto insist(Question&& question, Reopened&& reopened) {
     const std::lock_guard lock(mutex_);
@@ -52,8 +51,7 @@ class ControlSession {
     try {
       session_ = std::make_unique<sql::Session>(conninfo_, interrupt_, lock_timeout_);
     } catch (const ConnectionError& error) {
-      if (end.empty()) end = refusal();
-      if (!sql::is_connection_failure(end)) throw;
+      if (!error.sqlstate().empty() || !sql::is_connection_failure(end)) throw;
       throw ConnectionError(error.what(), {.sqlstate = end, .retryable = error.retryable()});
     }
     reopened(*session_);
@@ -64,18 +62,6 @@ class ControlSession {
   [[nodiscard]] int socket() const { return session_ == nullptr ? -1 : session_->socket(); }
 
  private:
-  /// The code with which the server refuses a session, which libpqxx leaves out; empty where it does not say a word.
-  [[nodiscard]] std::string refusal() const {
-    try {
-      static_cast<void>(pq::Connection::open(conninfo_, interrupt_, std::chrono::steady_clock::now() + patience));
-    } catch (const ConnectionError& error) {
-      return error.sqlstate();
-    }
-    return {};
-  }
-
-  static constexpr std::chrono::seconds patience{1};
-
   const std::shared_ptr<Interrupt> interrupt_;
   const std::chrono::milliseconds lock_timeout_;
   std::string conninfo_{};

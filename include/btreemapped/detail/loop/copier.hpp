@@ -96,6 +96,7 @@ class Copier {
     }
     const std::size_t rows = copy == nullptr ? 0 : copy->row_count();
     std::unique_ptr<Delta> change;
+    if (!fault) copy->arrange();
     if (!fault) fault = touching_rows(table, [&] { return copy->finish(change, [this] { interrupt_.check(); }); });
     for (bool sealed = !follows_; !fault && !sealed;) {
       fault = touching_rows(table, [&] {

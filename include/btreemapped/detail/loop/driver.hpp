@@ -58,6 +58,7 @@ class Driver {
         mailbox_.open();
         if (parts_.stop.load(std::memory_order_relaxed)) parts_.fsm.stop();
         const Time now = Clock::now();
+        if (now >= look_at_verification_) look_at_verification(now);
         const Action action = parts_.fsm.next(now);
         parts_.board.enter(parts_.fsm.state());
         going = perform(action, now);
@@ -90,8 +91,15 @@ class Driver {
     return streaming ? parts_.runner.attempt().source() : StreamSource{};
   }
 
+  /// Ends it where the server does not answer: the thread that verifies waits for that out of our sight.
+  void watch_verification(const std::shared_ptr<Attempt>& attempt) {
+    verifying_ = attempt;
+    look_at_verification_ = Clock::now();
+  }
+
   /// Turns them off. A table that differs may have to be copied afresh.
   void end_verification(const std::vector<Verified>& verified, bool heal) {
+    look_at_verification_ = Time::max();
     for (const Verified& each : verified) {
       each.table->set_journal(nullptr);
       if (heal && each.report.verdict == Verdict::different)
@@ -104,6 +112,7 @@ class Driver {
   using Action = StreamFsm::Action;
 
   static constexpr std::chrono::milliseconds side_look_interval{100};
+  static constexpr std::chrono::milliseconds verification_look_interval{250};
 
   // What the state machine asks for.
   bool perform(const Action& action, Time now) {
@@ -132,8 +141,15 @@ class Driver {
     return false;
   }
 
+  void look_at_verification(Time now) {
+    const std::shared_ptr<Attempt> attempt = verifying_.lock();
+    look_at_verification_ = attempt == nullptr ? Time::max() : now + verification_look_interval;
+    if (attempt != nullptr && attempt->is_unanswered(now)) attempt->give_up();
+  }
+
   void receive(Time until, Time now) {
     parts_.care.look_aside(now);  // however busy the stream is
+    parts_.end_of_log.look(now);
     pq::ReplicationStream& stream = parts_.runner.attempt().stream();
     if (parts_.care.tend(now, until, parts_.fsm.at_boundary(), parts_.fsm.applied(), parts_.stop))
       return stream.require_peer();
@@ -154,7 +170,7 @@ class Driver {
     pollfd fds[3] = {{stream.socket(), static_cast<short>(stream.wants_write() ? POLLIN | POLLOUT : POLLIN), 0},
                      {mailbox_.fd(), POLLIN, 0},
                      {parts_.care.fd(), POLLIN, 0}};
-    ::poll(fds, 3, poll_timeout(std::min(until, parts_.care.due())));
+    ::poll(fds, 3, poll_timeout(std::min({until, parts_.care.due(), parts_.end_of_log.due(), look_at_verification_})));
     if ((fds[0].revents & POLLOUT) != 0) stream.flush();
     if (fds[2].revents != 0) parts_.care.control_has_spoken();
   }
@@ -204,7 +220,7 @@ class Driver {
     parts_.runner.look(Clock::now());
     parts_.slot_wait.look(Clock::now());
     pollfd fds[1] = {{mailbox_.fd(), POLLIN, 0}};
-    ::poll(fds, 1, poll_timeout(std::min({until, parts_.slot_wait.due(), parts_.runner.due()})));
+    ::poll(fds, 1, poll_timeout(std::min({until, parts_.slot_wait.due(), parts_.runner.due(), look_at_verification_})));
   }
 
   // Failures.
@@ -267,6 +283,8 @@ class Driver {
   DriverParts parts_;
   Opening opening_;
   VisibilityGate gate_;
+  std::weak_ptr<Attempt> verifying_{};
+  Time look_at_verification_ = Time::max();
   std::exception_ptr fatal_ = nullptr;
 };
 

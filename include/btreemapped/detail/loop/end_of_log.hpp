@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -49,6 +50,9 @@ class EndOfLog {
 /// Asks the server for those who want to know where its log ends: at once, or when there is a stream. The driver's.
 class EndOfLogQuery {
  public:
+  using Clock = std::chrono::steady_clock;
+  using Time = Clock::time_point;
+
   EndOfLogQuery(std::shared_ptr<Store> store, TableCare& care) : store_(std::move(store)), care_(care) {}
 
   /// Who gives up lets it die.
@@ -65,9 +69,18 @@ class EndOfLogQuery {
     ask();
   }
 
+  /// When look() has something to do.
+  [[nodiscard]] Time due() const noexcept { return ask_at_; }
+
+  /// Asks once more, where there was nobody to ask.
+  void look(Time now) {
+    if (now >= ask_at_) ask();
+  }
+
   /// The stream has ended; who has not been answered waits for the next one.
   void end() {
     streaming_ = false;
+    ask_at_ = Time::max();
     waiting_.insert(waiting_.end(), asked_.begin(), asked_.end());
     asked_.clear();
     for (const auto& each : std::exchange(answered_, {}))
@@ -76,6 +89,8 @@ class EndOfLogQuery {
   }
 
  private:
+  static constexpr std::chrono::milliseconds pause{500};
+
   using Wanted = std::vector<std::weak_ptr<EndOfLog>>;
 
   struct Answer {
@@ -89,20 +104,22 @@ class EndOfLogQuery {
       return Answer{attempt.ask_again([](sql::Session& session) { return sql::read_log_end(session).written; }), {}};
     } catch (const SchemaError& error) {
       return Answer{{}, error.what()};  // no reason to give the stream up
-    } catch (const ConnectionError&) {
-      if (!attempt.is_durable()) throw;
+    } catch (const ConnectionError& error) {
+      if (!attempt.outlives(error)) throw;
       return std::nullopt;
     }
   }
 
   /// One question at a time, for all who wait. Who comes later needs a later answer.
   void ask() {
+    ask_at_ = Time::max();
     if (!streaming_ || waiting_.empty() || !asked_.empty()) return;
     asked_ = std::exchange(waiting_, {});
     care_.ask(&EndOfLogQuery::read, [this](const std::optional<Answer>& answer) {
-      if (!answer) {  // until the next stream, or the next who asks
+      if (!answer) {
         waiting_.insert(waiting_.end(), asked_.begin(), asked_.end());
         asked_.clear();
+        ask_at_ = Clock::now() + pause;
         return;
       }
       for (const auto& each : std::exchange(asked_, {})) {
@@ -124,6 +141,7 @@ class EndOfLogQuery {
   Wanted asked_{};
   Wanted answered_{};
   bool streaming_ = false;
+  Time ask_at_ = Time::max();
 };
 
 }  // namespace detail

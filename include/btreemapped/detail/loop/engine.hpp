@@ -173,6 +173,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
       if (judged.empty()) return;
       Verifier verifier(options_, store_, source, judged, deadline);
       set_interruptible(verifier.attempt());
+      ask([&](Driver& driver) { driver.watch_verification(verifier.attempt()); });
       verifier.run();
     } catch (...) {
       set_interruptible(nullptr);

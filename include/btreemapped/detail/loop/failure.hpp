@@ -54,8 +54,8 @@ class RebuildNeeded : public SchemaError {
   }
 }
 
-/// Did the server have no slot or walsender to spare for a copy beside the stream? The copy of all tables that takes its
-/// place mends what it was for.
+/// Did the server have no slot or walsender to spare for a copy beside the stream? The copy of all tables that takes
+/// its place mends what it was for.
 [[nodiscard]] inline bool is_for_want_of_room(const std::exception_ptr& reason) {
   try {
     std::rethrow_exception(reason);

@@ -95,7 +95,7 @@ class SlotKeeper {
     };
     Thread thread("btm-control", options_.on_thread_start, work);
     if (end.wait_for(patience) != std::future_status::ready) interrupt->interrupt();
-    thread.join_or_leave(patience / 4);
+    thread.join_or_leave(patience / 8);
   } catch (...) {  // the system gives no thread
   }
 

@@ -107,8 +107,7 @@ class TableCare {
     runner_.look(now);
     // A server that shuts down ends idle sessions at once, but a walsender only when all is sent and acknowledged:
     // waiting for that would hold it up, and with a temporary slot it would be for nothing. The watch finds out what
-    // the word on the control session is, and fails if there is no server any more. With a durable slot nothing is
-    // lost, and the server may have said goodbye to everything but the stream.
+    // the word on the control session is, and fails if there is no server any more.
     if (control_is_idle() && now >= look_at_control_at_) {
       look_at_control_at_ = now + look_interval;
       pollfd control{runner_.attempt().control_socket(), POLLIN, 0};
@@ -164,24 +163,23 @@ class TableCare {
   static constexpr std::chrono::milliseconds blind_interval{500};
   static constexpr std::chrono::seconds longest_blind{30};  // then the stream is given up, to be resumed
 
-  /// With a durable slot nothing is lost by going on without a control session: the server may shut down, and have said
-  /// goodbye to everything but the stream.
-  [[nodiscard]] bool drains() const {
-    return options_.durable_slot && (blind_since_ == Time::max() || Clock::now() - blind_since_ < longest_blind);
+  [[nodiscard]] bool may_be_blind(Time now) const noexcept {
+    return blind_since_ == Time::max() || now - blind_since_ < longest_blind;
   }
 
   void watch_catalog() {
     watching_ = true;
     watch_at_ = Time::max();
     const auto list = std::make_shared<const WatchList>(WatchList{stream_.followed(), health_.misfits()});
-    const auto work = [list, drains = drains()](Attempt& attempt) -> std::optional<CatalogLook> {
+    const auto work = [list,
+                       may_be_blind = may_be_blind(Clock::now())](Attempt& attempt) -> std::optional<CatalogLook> {
       try {
         return attempt.look(*list);
       } catch (const SchemaError& error) {
         if (error.sqlstate() != lock_not_available) throw;
         return std::nullopt;
-      } catch (const ConnectionError&) {
-        if (!drains) throw;
+      } catch (const ConnectionError& error) {
+        if (!may_be_blind || !attempt.outlives(error)) throw;
         return std::nullopt;
       }
     };

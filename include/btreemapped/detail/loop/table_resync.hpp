@@ -62,9 +62,13 @@ class TableResync {
   /// Begins with tables that the stream does not follow, on the server of `main`.
   void begin(const Attempt& main, std::vector<Table*> tables) {
     tables_ = std::move(tables);
-    Attempt::Plan plan{main.source(), new_slot_name(options_, "_resync"), tables_, false};
-    runner_.begin(std::make_shared<Attempt>(options_, store_, std::move(plan)), options_.on_thread_start);
     phase_ = Phase::checking;
+    try {
+      Attempt::Plan plan{main.source(), new_slot_name(options_, "_resync"), tables_, false};
+      runner_.begin(std::make_shared<Attempt>(options_, store_, std::move(plan)), options_.on_thread_start);
+    } catch (const Error& error) {  // no descriptor or thread to be had, which the stream can do without
+      return fail_with(error.what());
+    }
     runner_.on_link(&Attempt::connect, [this](const Attempt::Greeting&) {
       runner_.on_link(&Attempt::check, [this](const Attempt::Findings& findings) { judge(findings); });
     });

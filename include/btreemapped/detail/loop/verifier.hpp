@@ -70,9 +70,11 @@ class Verifier {
       const Copied copied = attempt_->copy([](const Table&) {});
       for (const Fault& fault : copied.faults) doubt(*fault.table, fault.what);
     } catch (const StoppedError&) {
-      throw;
+      if (!attempt_->is_given_up()) throw;
+      return give_up(Attempt::unanswered);
     } catch (const Error& error) {
-      return give_up(error.what());
+      const std::string& awaited = attempt_->awaited();
+      return give_up(error.what() + (awaited.empty() ? awaited : "; it was " + awaited));
     }
     for (Verified& each : verified_)
       if (each.report.why.empty()) conclude(each);

@@ -7,8 +7,7 @@
 
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/table_care.hpp>
-#include <btreemapped/detail/sql/session.hpp>
-#include <btreemapped/detail/sql/visibility.hpp>
+#include <btreemapped/detail/sql/server_error.hpp>
 #include <btreemapped/error.hpp>
 
 namespace btreemapped {
@@ -30,10 +29,12 @@ class VisibilityGate {
     if (state_ == State::asking || now < ask_at_) return false;
     state_ = State::asking;
     const auto look = [xid](Attempt& attempt) {
-      const sql::Visibility seen =
-          attempt.ask_again([xid](sql::Session& session) { return sql::read_visibility(session, xid); });
-      if (!seen.visible && seen.waits_for_us) throw_mutual_wait();
-      return seen.visible;
+      try {
+        return attempt.is_visible(xid);
+      } catch (const ConnectionError& error) {
+        if (error.sqlstate() != sql::too_many_connections) throw;
+        return false;  // until there is room for a session to ask in
+      }
     };
     care_.ask(look, [this](bool visible) {
       if (state_ != State::asking) return;
@@ -56,16 +57,6 @@ class VisibilityGate {
 
  private:
   enum class State : std::uint8_t { closed, asking, open };
-
-  /// Neither we nor the writer would ever go on.
-  [[noreturn]] static void throw_mutual_wait() {
-    throw SchemaError(
-        "commits have begun to wait for a standby of this very name (synchronous_standby_names), which with "
-        "never_ahead "
-        "waits for them: take our application_name out of it, ALTER SYSTEM SET synchronous_standby_names = ''; SELECT "
-        "pg_reload_conf(); -- or set never_ahead = false",
-        {.retryable = true});
-  }
 
   static constexpr std::chrono::milliseconds shortest_pause{1};  // most commits are visible by then
   static constexpr std::chrono::milliseconds longest_pause{50};  // of one that waits for a standby

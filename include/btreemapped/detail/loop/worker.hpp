@@ -35,7 +35,7 @@ class Worker {
   void post(Job job) { queue_->add(std::move(job)); }
 
  private:
-  static constexpr std::chrono::milliseconds patience{500};
+  static constexpr std::chrono::milliseconds patience{250};
 
   class Queue {
    public:

@@ -78,6 +78,13 @@ class Connection {
     if (connection != nullptr && ::getpid() == owner_) PQfinish(connection);
   }
 
+  /// Hands the session over, for blocking use; the caller closes it.
+  /// Throws: ConnectionError.
+  [[nodiscard]] PGconn* release() {
+    if (PQsetnonblocking(connection_, 0) != 0) throw_lost(connecting);
+    return std::exchange(connection_, nullptr);
+  }
+
   /// Runs one or several statements, none of which takes long, and returns the rows of the last.
   /// Throws: ConnectionError, StoppedError, SchemaError (the server refuses the statement).
   sql::Rows exec(const std::string& sql, std::string_view doing = "a query failed", Deadline deadline = no_deadline) {

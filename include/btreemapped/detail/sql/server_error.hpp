@@ -15,6 +15,8 @@ namespace sql {
   return sqlstate.substr(0, 2) == two;
 }
 
+inline constexpr std::string_view too_many_connections = "53300";
+
 /// Can the same attempt succeed later without anybody's help? No code at all is what a lost connection leaves.
 /// Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
 [[nodiscard]] inline bool is_retryable(std::string_view sqlstate) noexcept {
@@ -41,8 +43,8 @@ namespace sql {
 /// Does the code speak of the connection, and not of what was asked over it?
 [[nodiscard]] inline bool is_connection_failure(std::string_view sqlstate) noexcept {
   return sqlstate.empty() || has_class(sqlstate, "08") || has_class(sqlstate, "28") || has_class(sqlstate, "3D") ||
-         (has_class(sqlstate, "57") && sqlstate != "57014") || sqlstate == "53300" || sqlstate == "25P03" ||
-         sqlstate == "25P04";
+         (has_class(sqlstate, "57") && sqlstate != "57014") || sqlstate == too_many_connections ||
+         sqlstate == "25P03" || sqlstate == "25P04";
 }
 
 /// Messages of these classes quote the value that they complain of.
@@ -53,7 +55,7 @@ namespace sql {
 [[nodiscard]] inline std::string_view next_step(std::string_view sqlstate) noexcept {
   if (has_class(sqlstate, "28")) return "check user, password and the server's pg_hba.conf";
   if (sqlstate == "3D000") return "create the database or name another one in the connection string";
-  if (sqlstate == "53300") return "raise max_connections or end idle sessions";
+  if (sqlstate == too_many_connections) return "raise max_connections or end idle sessions";
   if (sqlstate == "53400") return "raise max_replication_slots and restart the server, or drop unused slots";
   if (sqlstate == "55P03") return "end the session that holds the lock, or raise the lock timeout";
   if (sqlstate == "42501") return "grant the right to the role that connects";

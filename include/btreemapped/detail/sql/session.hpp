@@ -9,13 +9,13 @@
 
 #include <sys/types.h>
 #include <unistd.h>
-#include <pqxx/connection>
 #include <pqxx/except>
-#include <pqxx/nontransaction>
 #include <pqxx/result>
 #include <pqxx/transaction>
 
 #include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/pq/connection.hpp>
+#include <btreemapped/detail/sql/adopted_connection.hpp>
 #include <btreemapped/detail/sql/rows.hpp>
 #include <btreemapped/detail/sql/server_error.hpp>
 #include <btreemapped/detail/sql/settings.hpp>
@@ -32,26 +32,22 @@ class Session {
  public:
   /// `lock_timeout`: for each lock that a query waits for. Some functions of the catalog open the tables that they tell
   /// of, also those that somebody rewrites.
-  /// Blocks and locks: for as long as libpq's connect_timeout, or name resolution.
-  /// Throws: ConnectionError, StoppedError.
+  /// Blocks and locks: for as long as connect_timeout, or name resolution.
+  /// Throws: ConnectionError, StoppedError, SchemaError (the server refuses the settings of a session).
   Session(const std::string& conninfo, std::shared_ptr<Interrupt> interrupt,
-          std::chrono::milliseconds lock_timeout = std::chrono::seconds{10})
+          std::chrono::milliseconds lock_timeout = std::chrono::seconds{10}, Deadline deadline = no_deadline)
       : interrupt_(std::move(interrupt)), owner_(::getpid()) {
-    interrupt_->check();
-    guarded("cannot open a control connection", [&] {
-      connection_ = std::make_unique<pqxx::connection>(conninfo);
-      socket_ = Interrupt::Socket{interrupt_, connection_->sock()};
-      backend_pid_ = connection_->backendpid();
-      settings_ = pinned_settings(connection_->server_version(), SettingScope::transaction) +
-                  "SET LOCAL lock_timeout = " + std::to_string(lock_timeout.count()) + "; ";
-      pqxx::work work{*connection_};
-      work.exec(pinned_settings(connection_->server_version()));
-      work.commit();
-      try {
-        pqxx::nontransaction{*connection_}.exec(std::string{notice_lost_client});
-      } catch (const pqxx::sql_error&) {  // this server cannot
-      }
-    });
+    pq::Connection opened = [&] {
+      const Interrupt::Asking asking(*interrupt_);
+      return pq::Connection::open(conninfo, interrupt_, deadline);
+    }();
+    backend_pid_ = opened.backend_pid();
+    server_version_ = opened.server_version();
+    socket_ = Interrupt::Socket{interrupt_, opened.socket()};
+    settings_ = pinned_settings(server_version_, SettingScope::transaction) +
+                "SET LOCAL lock_timeout = " + std::to_string(lock_timeout.count()) + "; ";
+    guarded("cannot open a control connection",
+            [&] { connection_ = std::make_unique<AdoptedConnection>(opened.release()); });
   }
 
   Session(const Session&) = delete;
@@ -99,10 +95,7 @@ class Session {
     return guarded(doing, [&] {
       pqxx::work work{*connection_};
       const std::string access = mode == Mode::read_only ? "READ ONLY; " : "READ WRITE; ";
-      const pqxx::result pid = work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ " + access + settings_ +
-                                         "SELECT pg_catalog.pg_backend_pid()");
-      // libpqxx 6 opens a lost connection again by itself, behind the back of Interrupt.
-      if (pid[0][0].as<int>() != backend_pid_) throw pqxx::broken_connection{"the connection is lost"};
+      work.exec("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ " + access + settings_);
       Transaction transaction{work};
       if constexpr (std::is_void_v<decltype(f(transaction))>) {
         f(transaction);
@@ -119,10 +112,10 @@ class Session {
     return in_transaction(doing, [&](Transaction& transaction) { return transaction.query(sql); }, mode);
   }
 
-  [[nodiscard]] int server_version() const { return connection_->server_version(); }
+  [[nodiscard]] int server_version() const noexcept { return server_version_; }
   [[nodiscard]] int backend_pid() const noexcept { return backend_pid_; }
   /// For poll(): readable while no query runs only when the server has something to say on its own.
-  [[nodiscard]] int socket() const { return connection_->sock(); }
+  [[nodiscard]] int socket() const noexcept { return socket_.fd(); }
 
  private:
   /// Turns what libpqxx throws into this library's errors.
@@ -155,9 +148,10 @@ class Session {
   }
 
   std::shared_ptr<Interrupt> interrupt_;
-  std::unique_ptr<pqxx::connection> connection_;
+  std::unique_ptr<AdoptedConnection> connection_;
   Interrupt::Socket socket_;
   int backend_pid_ = 0;
+  int server_version_ = 0;
   std::string settings_;
   ::pid_t owner_;
 };

@@ -2,8 +2,12 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
+#include <btreemapped/detail/interrupt.hpp>
+#include <btreemapped/detail/pq/snapshot_copy.hpp>
 #include <btreemapped/detail/sql/mutual_wait.hpp>
+#include <btreemapped/detail/sql/quote.hpp>
 #include <btreemapped/detail/sql/rows.hpp>
 #include <btreemapped/detail/sql/session.hpp>
 
@@ -31,6 +35,25 @@ SELECT pg_catalog.pg_visible_in_snapshot((CASE
     ELSE xid END)::text::pg_catalog.xid8, s), )sql" + std::string{names_us} +
                                                                        R"sql(
 FROM near)sql");
+  if (rows.empty()) return {};
+  return {rows.flag(0, 0), rows.flag(0, 1)};
+}
+
+/// What a copy shows, for read_visibility().
+[[nodiscard]] inline std::string read_snapshot(pq::SnapshotCopy& copy) {
+  const Rows rows = copy.query("SELECT pg_catalog.pg_current_snapshot()", no_deadline);
+  return rows.empty() ? std::string{} : rows.string(0, 0);
+}
+
+/// Does a new snapshot of the server see all that this one shows as committed?
+[[nodiscard]] inline Visibility read_visibility(Session& session, std::string_view snapshot) {
+  const Rows rows =
+      session.query("cannot look for what has been copied", R"sql(
+SELECT pg_catalog.pg_snapshot_xmax(now) >= pg_catalog.pg_snapshot_xmax(copied) AND NOT EXISTS (
+    SELECT FROM pg_catalog.pg_snapshot_xip(now) xid WHERE pg_catalog.pg_visible_in_snapshot(xid, copied)), )sql" +
+                                                                std::string{names_us} + R"sql(
+FROM (SELECT pg_catalog.pg_current_snapshot() AS now, )sql" + literal(snapshot) +
+                                                                R"sql(::pg_catalog.pg_snapshot AS copied) s)sql");
   if (rows.empty()) return {};
   return {rows.flag(0, 0), rows.flag(0, 1)};
 }
