@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include <libpq-fe.h>
 #include <pqxx/connection>
 #include <pqxx/version>
 
@@ -16,7 +15,7 @@ namespace sql {
 #if PQXX_VERSION_MAJOR < 7
 class AdoptedConnection final : public pqxx::connection_base {
  public:
-  explicit AdoptedConnection(PGconn* opened) : pqxx::connection_base(policy_), policy_(opened) {
+  explicit AdoptedConnection(pqxx::internal::pq::PGconn* opened) : pqxx::connection_base(policy_), policy_(opened) {
     try {
       init();
     } catch (...) {
@@ -32,13 +31,13 @@ class AdoptedConnection final : public pqxx::connection_base {
   /// Opens nothing: a connection that is lost is not opened again behind our back.
   class Policy final : public pqxx::connectionpolicy {
    public:
-    explicit Policy(PGconn* opened) : pqxx::connectionpolicy({}), opened_(opened) {}
+    explicit Policy(pqxx::internal::pq::PGconn* opened) : pqxx::connectionpolicy({}), opened_(opened) {}
 
     handle do_startconnect(handle held) override { return held == nullptr ? std::exchange(opened_, nullptr) : held; }
     bool is_ready(handle held) const noexcept override { return held != nullptr; }
 
    private:
-    PGconn* opened_;
+    pqxx::internal::pq::PGconn* opened_;
   };
 
   Policy policy_;
@@ -46,7 +45,8 @@ class AdoptedConnection final : public pqxx::connection_base {
 #else
 class AdoptedConnection final {
  public:
-  explicit AdoptedConnection(PGconn* opened) : connection_(pqxx::connection::seize_raw_connection(opened)) {}
+  explicit AdoptedConnection(pqxx::internal::pq::PGconn* opened)
+      : connection_(pqxx::connection::seize_raw_connection(opened)) {}
 
   operator pqxx::connection&() noexcept { return connection_; }
 
