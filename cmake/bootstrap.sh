@@ -83,6 +83,7 @@ need has_compiler g++
 need has_cmake cmake
 have ninja || missing+=(ninja-build)
 have pkg-config || missing+=(pkg-config)
+have openssl || missing+=(openssl) # certificates for a test
 have psql || missing+=(postgresql-client)
 need has_server postgresql
 # The headers can only be looked for with a compiler; without one all of them are asked for.
