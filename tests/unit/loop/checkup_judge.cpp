@@ -191,6 +191,21 @@ TEST_CASE("a superuser is one warning, with a role that may do just what is need
   CHECK_THAT(finding.remedy, ContainsSubstring("GRANT SELECT ON \"public\".\"t\" TO"));
 }
 
+TEST_CASE("each predefined role that it does not need is a warning of its own, with the SQL that takes it away") {
+  Patient patient;
+  patient.checkup.powers = {"pg_read_all_data", "pg_signal_backend"};
+  const std::vector<Finding> findings = patient.findings();
+  REQUIRE(findings.size() == 2);
+  for (std::size_t n = 0; n < findings.size(); ++n) {
+    const std::string& power = patient.checkup.powers[n];
+    CHECK(findings[n].severity == warning);
+    CHECK_THAT(findings[n].what, ContainsSubstring("role reader is a member of " + power + ","));
+    CHECK(findings[n].remedy == "REVOKE \"" + power + "\" FROM \"reader\";");
+  }
+  patient.checkup.superuser = true;  // then these are the least
+  CHECK_THAT(patient.only(warning).what, ContainsSubstring("superuser"));
+}
+
 TEST_CASE("whoever creates the publication must own its tables and may create in the database") {
   Patient patient;
   patient.intention.creates_publication = true;

@@ -77,9 +77,12 @@ FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)sql");
     out.creates_databases = role.flag(0, 3);
     out.may_publish = role.flag(0, 4);
 
+    // All but what is for watching a server, and a seat that is kept free.
     const Rows powers = transaction.query(R"sql(
 SELECT r.rolname FROM pg_catalog.pg_roles r
-WHERE r.rolname IN ('pg_write_all_data', 'pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files')
+WHERE r.rolname IN ('pg_read_all_data', 'pg_write_all_data', 'pg_read_server_files', 'pg_write_server_files',
+    'pg_execute_server_program', 'pg_signal_backend', 'pg_checkpoint', 'pg_create_subscription', 'pg_maintain',
+    'pg_signal_autovacuum_worker')
   AND pg_catalog.pg_has_role(r.oid, 'MEMBER')
 ORDER BY 1)sql");
     for (std::size_t row = 0; row < powers.size(); ++row) out.powers.push_back(powers.string(row, 0));
