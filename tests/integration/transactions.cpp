@@ -102,23 +102,27 @@ TEST_CASE("a transaction that was open before the slot is waited for, and nothin
 
 TEST_CASE("a transaction that was prepared before the slot is waited for, and nothing of it is lost",
           "[transactions]") {
-  for (const std::string end : {"COMMIT", "ROLLBACK"}) {
+  for (const std::string end : {"COMMIT PREPARED ", "ROLLBACK PREPARED "}) {
     CAPTURE(end);
     test::Database database;
     database.exec(items);
-    database.exec("BEGIN; INSERT INTO items VALUES (2, 2); PREPARE TRANSACTION '" + database.name() + "'");
+    const std::string gid = "'it''s " + database.name() + "'";
+    database.exec("BEGIN; INSERT INTO items VALUES (2, 2); PREPARE TRANSACTION " + gid);
     test::EventLog log;
     btreemapped::Options options = database.options();
     options.on_event = log.hook();
     test::Replicator replicator(options);
     const auto replica = replicator.add_replica<Item, 1>("items");
     replicator.start();
-    CHECK_THAT(log.wait_for(EventKind::slot_waiting).message, ContainsSubstring(database.name()));
-    database.exec(end + " PREPARED '" + database.name() + "'");
+    const std::string message = log.wait_for(EventKind::slot_waiting).message;
+    CHECK_THAT(message, ContainsSubstring("held up by prepared transaction " + gid + ": COMMIT PREPARED " + gid +
+                                          " or ROLLBACK PREPARED " + gid));
+    CHECK(replicator.status().last_error == message);
+    database.exec(end + gid);
     test::wait_until_synced(replicator);
     database.exec("UPDATE items SET amount = amount + 1");
     database.catch_up(replicator);
-    CHECK(replica.to_vector() == (end == "COMMIT" ? Items{{1, 2}, {2, 3}} : Items{{1, 2}}));
+    CHECK(replica.to_vector() == (end == "COMMIT PREPARED " ? Items{{1, 2}, {2, 3}} : Items{{1, 2}}));
   }
 }
 
