@@ -292,6 +292,8 @@ TEST_CASE("a slot that the standby had to give up is replaced, with a new copy",
       return follower.log.count(EventKind::stale) > 0;
     }));
   }
+  CHECK_THAT(follower.log.wait_for_message("the server has given up replication slot").message,
+             ContainsSubstring("\"" + options.slot_name + "\" (invalidation_reason rows_removed)"));
   static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
   CHECK(follower.log.count(EventKind::resumed) == 0);
   bank.database.exec("UPDATE accounts SET amount = -2 WHERE id < 10");

@@ -33,18 +33,15 @@ class EventLog {
   /// Throws: when it does not come in time.
   [[nodiscard]] btreemapped::Event wait_for(btreemapped::EventKind kind, std::size_t nth = 1,
                                             std::string_view table = {}) const {
-    std::unique_lock lock(shared_->mutex);
-    std::size_t place = 0;
-    const bool found = shared_->changed.wait_for(lock, patience, [&] {
-      std::size_t count = 0;
-      for (place = 0; place < shared_->events.size(); ++place)
-        if (matches(shared_->events[place], kind, table) && ++count == nth) return true;
-      return false;
-    });
-    if (!found)
-      throw std::runtime_error("event '" + std::string{to_string(kind)} +
-                               "' has not come; the last were:" + shared_->describe());
-    return shared_->events[place];
+    return wait_for("event '" + std::string{to_string(kind)} + "'", nth,
+                    [&](const btreemapped::Event& event) { return matches(event, kind, table); });
+  }
+
+  /// The first event whose message holds this, when it has come.
+  /// Throws: when it does not come in time.
+  [[nodiscard]] btreemapped::Event wait_for_message(std::string_view text) const {
+    return wait_for("an event that says '" + std::string{text} + "'", 1,
+                    [&](const btreemapped::Event& event) { return event.message.find(text) != std::string::npos; });
   }
 
   [[nodiscard]] std::size_t count(btreemapped::EventKind kind, std::string_view table = {}) const {
@@ -80,6 +77,20 @@ class EventLog {
 
   static bool matches(const btreemapped::Event& event, btreemapped::EventKind kind, std::string_view table) {
     return event.kind == kind && (table.empty() || event.table == table);
+  }
+
+  template <class Matches>
+  [[nodiscard]] btreemapped::Event wait_for(const std::string& what, std::size_t nth, const Matches& is_it) const {
+    std::unique_lock lock(shared_->mutex);
+    std::size_t place = 0;
+    const bool found = shared_->changed.wait_for(lock, patience, [&] {
+      std::size_t count = 0;
+      for (place = 0; place < shared_->events.size(); ++place)
+        if (is_it(shared_->events[place]) && ++count == nth) return true;
+      return false;
+    });
+    if (!found) throw std::runtime_error(what + " has not come; the last were:" + shared_->describe());
+    return shared_->events[place];
   }
 
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
