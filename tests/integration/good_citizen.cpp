@@ -23,6 +23,7 @@
 #include "support/database.hpp"
 #include "support/event_log.hpp"
 #include "support/eventually.hpp"
+#include "support/process.hpp"
 #include "support/proxy.hpp"
 #include "support/replicator.hpp"
 #include "support/sql.hpp"
@@ -43,7 +44,7 @@ struct Item {
 };
 
 /// Little beside what stop() breaks off, most of which would never end.
-constexpr std::chrono::seconds prompt{3};
+constexpr std::chrono::milliseconds prompt{test::sanitized ? 3'000 : 1'000};
 
 std::chrono::milliseconds time_to_stop(btreemapped::Replicator& replicator) {
   const auto start = std::chrono::steady_clock::now();

@@ -14,6 +14,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <btreemapped.hpp>
 
@@ -456,15 +457,20 @@ class NoDescriptors {
  public:
   NoDescriptors() {
     ::getrlimit(RLIMIT_NOFILE, &before_);
-    const rlimit none{0, before_.rlim_max};
-    ::setrlimit(RLIMIT_NOFILE, &none);
+    const rlimit few{256, before_.rlim_max};  // poll() takes no more than there may be
+    ::setrlimit(RLIMIT_NOFILE, &few);
+    for (int taken = ::dup(STDIN_FILENO); taken >= 0; taken = ::dup(STDIN_FILENO)) taken_.push_back(taken);
   }
   NoDescriptors(const NoDescriptors&) = delete;
   NoDescriptors& operator=(const NoDescriptors&) = delete;
-  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  ~NoDescriptors() {
+    for (const int taken : taken_) ::close(taken);
+    ::setrlimit(RLIMIT_NOFILE, &before_);
+  }
 
  private:
   rlimit before_{};
+  std::vector<int> taken_{};
 };
 
 TEST_CASE("a table that cannot be copied for want of descriptors waits for some, and the others go on", "[G5]") {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <string>
@@ -85,6 +86,24 @@ TEST_CASE("a server that does not answer START_REPLICATION is given up") {
   const bool noticed = test::eventually([&] { return scene.log.count(EventKind::retrying) > 0; }, 8s);
   CHECK(noticed);
   scene.proxy.release();
+}
+
+TEST_CASE("a copy to which nothing comes says so, and whom to look for, and goes on when it can", "[G5]") {
+  Scene scene;
+  scene.options.answer_timeout = 500ms;
+  scene.proxy.hold_answer("COPY ", 200);
+  scene.start();
+  const auto is_told = [&] {
+    const auto events = scene.log.all();
+    return std::any_of(events.begin(), events.end(), [](const btreemapped::Event& event) {
+      return event.kind == EventKind::copying && event.table == "public.items" &&
+             event.message.find("nothing has come") != std::string::npos &&
+             event.message.find("pg_stat_activity WHERE pid = ") != std::string::npos;
+    });
+  };
+  CHECK(test::eventually(is_told));
+  scene.proxy.release();
+  test::wait_until_synced(*scene.replicator);
 }
 
 TEST_CASE("verify() whose questions are not answered is inconclusive, and says so", "[G10]") {

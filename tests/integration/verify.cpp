@@ -324,6 +324,7 @@ TEST_CASE("a verification waits for transactions that write no longer than it is
   const auto report = scene.replicator->verify(*scene.items, options);
   CHECK(report.verdict == Verdict::inconclusive);
   CHECK_THAT(report.why, ContainsSubstring("slot"));
+  CHECK_THAT(report.why, ContainsSubstring("backend " + writer.value("SELECT pg_backend_pid()")));
   writer.exec("COMMIT");
   CHECK(scene.replicator->verify(*scene.items).verdict == Verdict::equal);
 }

@@ -234,7 +234,7 @@ class Attempt {
     else stream_.reset();  // and with it the slot: no log is held back for the sake of a copy
     guard(snapshot, out.faults);
     if (plan_.settle) out.tokens = plan_.settle(snapshot, identity_);
-    Copier copier({snapshot, plan_.reader, plan_.follows, on_progress, rows_mutex_, *interrupt_}, out);
+    Copier copier({snapshot, plan_.reader, plan_.follows, on_progress, answer_timeout_, rows_mutex_, *interrupt_}, out);
     for (const Followed& each : followed_) copier.copy(each);
     if (use_.never_ahead) wait_until_visible(snapshot);
     snapshot.commit(no_deadline);

@@ -54,7 +54,8 @@ class Copier {
     const CopyReader& reader;  ///< if the rows are not to take the place of those that are served
     bool follows;              ///< a stream begins where the copy ends
     const OnProgress& on_progress;
-    std::mutex& rows_mutex;  ///< of whoever looks at the rows that are served
+    std::chrono::milliseconds patience;  ///< with a server that sends nothing, before that is told
+    std::mutex& rows_mutex;              ///< of whoever looks at the rows that are served
     const Interrupt& interrupt;
   };
 
@@ -63,6 +64,7 @@ class Copier {
         reader_(around.reader),
         follows_(around.follows),
         on_progress_(around.on_progress),
+        patience_(around.patience),
         rows_mutex_(around.rows_mutex),
         interrupt_(around.interrupt),
         out_(out) {}
@@ -78,14 +80,18 @@ class Copier {
     std::string scratch;
     std::vector<wire::Cell> cells;
     CopyProgress progress(table, reader_ ? OnProgress{} : on_progress_);
+    auto silent_for = std::chrono::milliseconds{0};
+    const auto tell_silence = [&] { progress.silent(silent_for += patience_, snapshot_.connection().backend_pid()); };
     try {
       bool again = !fault;
       while (again) {
-        snapshot_.copy(copy_source_of(followed), [&](std::string_view line) {
+        const auto add = [&](std::string_view line) {
+          silent_for = {};
           if (fault) return;  // the rest is read and dropped, so that the session can go on with the next table
           fault = add_line(table, *copy, line, scratch, cells);
           if (!fault) progress.add(line.size(), copy->row_count());
-        });
+        };
+        snapshot_.copy(copy_source_of(followed), add, {patience_, tell_silence});
         again = !fault && copy->wants_another_pass();
       }
     } catch (const SchemaError& error) {
@@ -152,6 +158,7 @@ class Copier {
   const CopyReader& reader_;
   const bool follows_;
   const OnProgress& on_progress_;
+  const std::chrono::milliseconds patience_;
   std::mutex& rows_mutex_;
   const Interrupt& interrupt_;
   Copied& out_;

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <functional>
+#include <string>
 #include <utility>
 
 #include <btreemapped/detail/table.hpp>
@@ -10,8 +12,8 @@ namespace btreemapped {
 inline namespace v0 {
 namespace detail {
 
-/// Called while a table is copied, on the worker's thread.
-using OnProgress = std::function<void(const Table& table)>;
+/// Called while a table is copied, on the worker's thread, with a word on how that goes.
+using OnProgress = std::function<void(const Table& table, std::string message)>;
 
 /// Notes and tells now and then how far the copy of a table is.
 class CopyProgress {
@@ -29,6 +31,14 @@ class CopyProgress {
 
   void finish(std::size_t rows) { report(rows); }
 
+  /// Nothing has come for so long, from this process of the server.
+  void silent(std::chrono::milliseconds time, int backend_pid) const {
+    if (!tell_) return;
+    const std::string pid = std::to_string(backend_pid);
+    tell_(table_, "nothing has come for " + std::to_string(time.count()) + " ms: the server's process " + pid +
+                      " looks for rows, or is stuck; SELECT * FROM pg_stat_activity WHERE pid = " + pid);
+  }
+
  private:
   static constexpr std::size_t rows_per_report = 16'384;
   static constexpr std::size_t bytes_per_report = 8 * 1'048'576;
@@ -37,7 +47,7 @@ class CopyProgress {
     next_report_ = bytes_ + bytes_per_report;
     if (!tell_) return;
     table_.set_copied(rows, bytes_);
-    tell_(table_);
+    tell_(table_, "copying");
   }
 
   Table& table_;

@@ -20,8 +20,8 @@ inline namespace v0 {
 namespace detail {
 
 /// How far the copy of a table is.
-[[nodiscard]] inline Event copying(const Table& table) {
-  Event event{EventKind::copying, to_string(table.name()), "copying", table.copied_rows(), {}};
+[[nodiscard]] inline Event copying(const Table& table, std::string message) {
+  Event event{EventKind::copying, to_string(table.name()), std::move(message), table.copied_rows(), {}};
   event.bytes = table.copied_bytes();
   event.expected_rows = table.expected_rows();
   return event;

@@ -82,7 +82,8 @@ class Opening {
 
   void copy() {
     const auto work = [notifier = parts_.notifier](Attempt& attempt) {
-      return attempt.copy([&](const Table& table) { notifier->post(copying(table)); });
+      return attempt.copy(
+          [&](const Table& table, std::string message) { notifier->post(copying(table, std::move(message))); });
     };
     parts_.runner.on_link(work, [this](Copied& copied) {
       if (!parts_.synced && !copied.faults.empty()) throw_faults(copied.faults);

@@ -174,7 +174,8 @@ class TableResync {
     slot_wait_.end();
     phase_ = Phase::copying;
     const auto work = [notifier = notifier_](Attempt& attempt) {
-      return attempt.copy([&](const Table& table) { notifier->post(copying(table)); });
+      return attempt.copy(
+          [&](const Table& table, std::string message) { notifier->post(copying(table, std::move(message))); });
     };
     runner_.on_link(work, [this](Copied& copied) {
       // On the server of the stream that cannot be; another one behind the same address may lag.

@@ -67,7 +67,7 @@ class Verifier {
       if (store_->wait_for(position, deadline_) != Store::Waited::reached)
         return give_up("the replicas did not reach " + to_string(position) + " in time; they are at " +
                        to_string(store_->lsn()));
-      const Copied copied = attempt_->copy([](const Table&) {});
+      const Copied copied = attempt_->copy([](const Table&, const std::string&) {});
       for (const Fault& fault : copied.faults) doubt(*fault.table, fault.what);
     } catch (const StoppedError&) {
       if (!attempt_->is_given_up()) throw;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -66,16 +67,23 @@ class SnapshotCopy {
     return connection_.exec(sql, "cannot read the catalog through the slot's snapshot", deadline);
   }
 
+  /// Who is told, and how often, that nothing comes. The server may be looking for rows, or stuck: there is no telling.
+  struct OnSilence {
+    std::chrono::milliseconds interval{};
+    std::function<void()> tell{};
+  };
+
   /// Calls `on_line(std::string_view)` with each row as COPY's text format has it, with its newline; returns their
   /// number. The view is valid during the call. What the callback throws ends the session; what the server refuses
   /// ends only this copy.
   /// Throws: SchemaError with the table, ConnectionError, StoppedError.
   template <class OnLine>
-  std::uint64_t copy(const sql::CopySource& source, OnLine&& on_line, Deadline deadline = no_deadline) {
+  std::uint64_t copy(const sql::CopySource& source, OnLine&& on_line, const OnSilence& on_silence = {},
+                     Deadline deadline = no_deadline) {
     const std::string doing = "cannot copy table " + to_string(source.table);
     connection_.exec("SAVEPOINT one_table", doing, deadline);
     try {
-      const std::uint64_t lines = copy_lines(source, doing, on_line, deadline);
+      const std::uint64_t lines = copy_lines(source, doing, on_line, on_silence, deadline);
       connection_.exec("RELEASE SAVEPOINT one_table", doing, deadline);
       return lines;
     } catch (const SchemaError&) {
@@ -96,8 +104,9 @@ class SnapshotCopy {
 
   template <class OnLine>
   std::uint64_t copy_lines(const sql::CopySource& source, const std::string& doing, OnLine& on_line,
-                           Deadline deadline) {
+                           const OnSilence& on_silence, Deadline deadline) {
     connection_.send_query(sql::copy_query(source), doing, deadline);
+    wait_for_data(on_silence);
     const ResultPtr begun = connection_.next_result(doing, deadline);
     if (!begun) connection_.throw_lost(doing);
     const ExecStatusType status = PQresultStatus(begun.get());
@@ -121,6 +130,7 @@ class SnapshotCopy {
         } else if (length < -1 || lost) {
           connection_.throw_lost(doing);
         } else {
+          wait_for_data(on_silence);
           connection_.wait(POLLIN, doing, deadline);
           lost = PQconsumeInput(connection_.native()) == 0;  // but its last words may still be unread
         }
@@ -131,6 +141,12 @@ class SnapshotCopy {
     }
     finish(doing, source.table, deadline);
     return lines;
+  }
+
+  void wait_for_data(const OnSilence& on_silence) const {
+    if (!on_silence.tell) return;
+    const auto patience = [&] { return std::chrono::steady_clock::now() + on_silence.interval; };
+    while (wait_for_socket(connection_.socket(), POLLIN, connection_.interrupt(), patience()) == 0) on_silence.tell();
   }
 
   /// Takes in what is left of a statement on a table.
