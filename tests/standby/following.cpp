@@ -259,14 +259,10 @@ TEST_CASE("a durable slot on a standby costs no copy after a lost connection or 
             .value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = '" + options.slot_name + "'") == "0");
 }
 
-TEST_CASE("a slot that the standby had to give up is replaced, with a new copy", "[G3]") {
-  Bank bank;
-  const test::Server standby = running_standby();
-  btreemapped::Options options = bank.options(standby);
-  options.durable_slot = true;
-  options.slot_name = "durable_" + std::to_string(std::random_device{}());
-  Follower follower(options);
-  follower.start();
+/// The primary, which hears nothing from the standby meanwhile, removes rows of the catalog that transactions of the
+/// standby's slots may need, until `noticed`.
+template <class Noticed>
+void remove_needed_rows(Bank& bank, const test::Server& standby, const Noticed& noticed) {
   struct Feedback {
     explicit Feedback(const test::Server& server) : sql(server.dsn()) { set("off"); }
     ~Feedback() { set("on"); }
@@ -276,27 +272,60 @@ TEST_CASE("a slot that the standby had to give up is replaced, with a new copy",
     }
     test::Sql sql;
   };
-  {
-    const Feedback none(standby);
-    REQUIRE(test::eventually([&] {
-      return bank.database.value(
-                 "SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical' AND xmin IS "
-                 "NULL AND catalog_xmin IS NULL AND slot_name = 'standby_" +
-                 port_of(standby) + "'") == "1";
-    }));
-    // Rows of the catalog that the slot's transactions may need go.
-    REQUIRE(test::eventually([&] {
-      bank.database.exec("CREATE TABLE passing (id int)");  // a row that goes with its own transaction is nobody's
-      bank.database.exec("DROP TABLE passing");
-      bank.database.exec("VACUUM pg_class");
-      return follower.log.count(EventKind::stale) > 0;
-    }));
-  }
+  const Feedback none(standby);
+  REQUIRE(test::eventually([&] {
+    return bank.database.value(
+               "SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'physical' AND xmin IS "
+               "NULL AND catalog_xmin IS NULL AND slot_name = 'standby_" +
+               port_of(standby) + "'") == "1";
+  }));
+  REQUIRE(test::eventually([&] {
+    bank.database.exec("CREATE TABLE passing (id int)");  // a row that goes with its own transaction is nobody's
+    bank.database.exec("DROP TABLE passing");
+    bank.database.exec("VACUUM pg_class");
+    return noticed();
+  }));
+}
+
+TEST_CASE("a slot that the standby had to give up is replaced, with a new copy", "[G3]") {
+  Bank bank;
+  const test::Server standby = running_standby();
+  btreemapped::Options options = bank.options(standby);
+  options.durable_slot = true;
+  options.slot_name = "durable_" + std::to_string(std::random_device{}());
+  Follower follower(options);
+  follower.start();
+  remove_needed_rows(bank, standby, [&] { return follower.log.count(EventKind::stale) > 0; });
+  static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
+  CHECK(follower.log.count(EventKind::resumed) == 0);
+  bank.database.exec("UPDATE accounts SET amount = -2 WHERE id < 10");
+  follower.check_equal(bank.database.dsn());
+}
+
+TEST_CASE("why the standby gave up a slot that nobody read from is told before the new copy", "[G3]") {
+  Bank bank;
+  const test::Server standby = running_standby();
+  btreemapped::Options options = bank.options(standby);
+  test::Proxy proxy(options.connection);
+  options.connection = proxy.dsn();
+  options.durable_slot = true;
+  options.slot_name = "durable_" + std::to_string(std::random_device{}());
+  Follower follower(options);
+  follower.start();
+  proxy.cut();
+  static_cast<void>(follower.log.wait_for(EventKind::stale));
+  test::Sql operator_there(standby.dsn());
+  remove_needed_rows(bank, standby, [&] {
+    return operator_there.value(
+               "SELECT count(*) FROM pg_replication_slots WHERE invalidation_reason = 'rows_removed' "
+               "AND slot_name = '" +
+               options.slot_name + "'") == "1";
+  });
+  proxy.mend();
   CHECK_THAT(follower.log.wait_for_message("the server has given up replication slot").message,
              ContainsSubstring("\"" + options.slot_name + "\" (invalidation_reason rows_removed)"));
   static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
   CHECK(follower.log.count(EventKind::resumed) == 0);
-  bank.database.exec("UPDATE accounts SET amount = -2 WHERE id < 10");
   follower.check_equal(bank.database.dsn());
 }
 
