@@ -91,7 +91,7 @@ TEST_CASE("a server that does not answer START_REPLICATION is given up") {
 TEST_CASE("a copy to which nothing comes says so, and whom to look for, and goes on when it can", "[G5]") {
   Scene scene;
   scene.options.answer_timeout = 500ms;
-  scene.proxy.hold_answer("COPY ", 200);
+  scene.proxy.hold("COPY ");
   scene.start();
   const auto is_told = [&] {
     const auto events = scene.log.all();
