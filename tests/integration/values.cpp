@@ -72,7 +72,9 @@ struct UnfriendlyDatabase : test::Database {
 template <class T>
 void round_trip(test::Database& database, const std::string& type, const std::vector<Case<T>>& cases) {
   database.exec(
-      "CREATE TABLE copied (id int PRIMARY KEY, value " + type + " NOT NULL, maybe " + type + ", none " + type +
+      "DROP TABLE IF EXISTS copied, streamed; DROP PUBLICATION IF EXISTS pub;"
+      "CREATE TABLE copied (id int PRIMARY KEY, value " +
+      type + " NOT NULL, maybe " + type + ", none " + type +
       "); CREATE TABLE streamed (LIKE copied INCLUDING ALL); CREATE PUBLICATION pub FOR TABLE copied, streamed");
   std::string rows;
   for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -99,7 +101,6 @@ void round_trip(test::Database& database, const std::string& type, const std::ve
       CHECK_FALSE(row->none.has_value());
     }
   }
-  database.exec("DROP TABLE copied, streamed; DROP PUBLICATION pub");
 }
 
 template <class T>
@@ -386,7 +387,7 @@ TEST_CASE("a row of many types arrives unchanged under the defaults of a role", 
 /// The ids in key order, through the copy and, after a change that moves every key away and back, through the stream.
 template <class T>
 void key_order(test::Database& database, const std::string& type, const std::vector<std::string>& ascending) {
-  database.exec("CREATE TABLE keys (value " + type +
+  database.exec("DROP TABLE IF EXISTS keys, saved; DROP PUBLICATION IF EXISTS pub; CREATE TABLE keys (value " + type +
                 " PRIMARY KEY, id int NOT NULL); CREATE PUBLICATION pub FOR TABLE keys");
   for (std::size_t i = ascending.size(); i-- > 0;)
     database.exec("INSERT INTO keys VALUES (" + ascending[i] + ", " + std::to_string(i) + ")");
@@ -407,7 +408,6 @@ void key_order(test::Database& database, const std::string& type, const std::vec
   database.exec("DELETE FROM keys");
   database.catch_up(replicator);
   CHECK(keys.empty());
-  database.exec("DROP TABLE keys, saved; DROP PUBLICATION pub");
 }
 
 TEST_CASE("keys of all kinds are ordered and found", "[values]") {
