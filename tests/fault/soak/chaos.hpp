@@ -28,6 +28,7 @@
 #include "support/eventually.hpp"
 #include "support/proxy.hpp"
 #include "support/random.hpp"
+#include "support/sql.hpp"
 
 namespace soak {
 
@@ -50,7 +51,7 @@ class Chaos {
     scene_.events().note(std::string{fault.name} + ", " + phase.name);
     std::future<void> reader;
     if (one_in(4)) reader = read_slowly();
-    const bool reached = fault.strikes == On::process ? start_child(phase) : reach(phase);
+    const bool reached = fault.strikes == On::process ? start_child(phase) : reach(phase, fault);
     const auto release = std::async(std::launch::async, [this, time = Time{below(1'500)}] {
       std::this_thread::sleep_for(time);
       scene_.proxy().release();
@@ -106,18 +107,23 @@ class Chaos {
     On strikes = On::anything;
   };
 
+  enum class At { idle, transaction, no_slot, before_copy, copy };
+
   struct Phase {
+    At at;
     const char* name;
     std::vector<const char*> statements;  ///< one of which is held; empty: none
-    std::size_t least = 0;                ///< held within so many bytes of its answer; 0: before it is sent
-    std::size_t more = 0;
-    bool copies = false;
+    std::size_t least = 0;                ///< bytes of its answer after which it is held; 0: before it is sent
+    std::size_t more = 0;                 ///< and up to so many more
   };
 
+  enum class Anew { all_tables, verification, one_table };
+
+  static constexpr Anew anews[] = {Anew::all_tables, Anew::all_tables, Anew::verification, Anew::one_table};
   static const std::vector<Phase> phases;
   static const std::vector<Fault> faults;
 
-  static constexpr const char* start_of_stream = "START_REPLICATION";
+  static constexpr Time longest_read{3'000};
   static constexpr const char* filter = "BTREEMAPPED_SOAK_FAULT";
   static constexpr const char* any_session = "backend_type = 'client backend'";
   static constexpr const char* walsender = "backend_type = 'walsender'";
@@ -129,7 +135,7 @@ class Chaos {
     for (std::size_t fault = 0; fault < faults.size(); ++fault)
       for (std::size_t phase = 0; phase < phases.size(); ++phase)
         if ((wanted == nullptr || std::string_view{faults[fault].name}.find(wanted) != std::string_view::npos) &&
-            (faults[fault].strikes != On::copy_session || phases[phase].copies))
+            (faults[fault].strikes != On::copy_session || phases[phase].at >= At::before_copy))
           out.push_back({fault, phase});
     if (out.empty()) throw std::runtime_error(std::string{"no fault has this in its name: "} + wanted);
     return out;
@@ -155,17 +161,20 @@ class Chaos {
   }
 
   /// Somebody begins anew, and is held where the phase says.
-  bool reach(const Phase& phase) {
-    if (phase.statements.empty()) return true;
+  bool reach(const Phase& phase, const Fault& fault) {
+    if (phase.at == At::idle) return true;
     test::Proxy& proxy = scene_.proxy();
     hold(proxy, phase);
     bool held = false;
-    if (is_in_transaction(phase)) {
+    if (phase.at == At::transaction) {
       proxy.drop(Kind::stream);
+      // A slow reader may be in the way of an earlier commit.
       held = write_until_held(proxy) &&
-             test::eventually([&] { return scene_.replicator().status().memory.transaction > 0; }, Time{500});
+             test::eventually([&] { return scene_.replicator().status().memory.transaction > 0; }, 2 * longest_read);
     } else {
-      begin_anew(phase);
+      // A slot can be dropped only where there is one: a verification's is not there yet.
+      const bool needs_slot = phase.at == At::no_slot && fault.strikes == On::durable_slot;
+      begin_anew(phase, needs_slot ? Anew::verification : anews[below(std::size(anews))]);
       held = proxy.is_held_within(std::chrono::seconds{5});
     }
     scene_.events().note(held ? "held" : "nobody was held");
@@ -173,24 +182,18 @@ class Chaos {
     return held;
   }
 
-  static bool is_in_transaction(const Phase& phase) {
-    return !phase.statements.empty() && phase.statements[0] == start_of_stream;
-  }
-
-  /// All tables, a verification or a single table.
-  void begin_anew(const Phase& phase) {
-    switch (below(4)) {
-      case 0:
-      case 1: return rebuild();
-      case 2:
+  void begin_anew(const Phase& phase, Anew anew) {
+    switch (anew) {
+      case Anew::all_tables: return rebuild();
+      case Anew::verification:
         verification_ = std::async(std::launch::async, [this] {
           btreemapped::VerifyOptions options;
           options.timeout = std::chrono::seconds{10};
           require_not_different(scene_.replicator().verify(options));
         });
         return;
-      default:
-        if (phase.least > 0) scene_.exec("ALTER TABLE items ALTER name TYPE text USING upper(name)");
+      case Anew::one_table:
+        if (phase.at == At::copy) scene_.exec("ALTER TABLE items ALTER name TYPE text USING upper(name)");
         else if (!alter()) rebuild();
     }
   }
@@ -229,7 +232,7 @@ class Chaos {
 
  private:
   std::future<void> read_slowly() {
-    return std::async(std::launch::async, [this, time = Time{below(3'000)}] {
+    return std::async(std::launch::async, [this, time = Time{below(longest_read.count())}] {
       scene_.replicas().accounts.get_with(0, [](const model::Account&) {});
       const auto guard = scene_.replicas().accounts.read();
       std::this_thread::sleep_for(time);
@@ -315,20 +318,25 @@ class Chaos {
 
   // ---- what is followed
 
+  /// However often our walsender takes it again.
   bool drop_slot() {
-    while (true) {
+    bool found = false;
+    const auto is_gone = [&] {
       try {
-        return !scene_
-                    .rows(std::string{
-                              "SELECT pg_terminate_backend(active_pid, 5000), "
-                              "pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '"} +
-                          Scene::slot + "'")
-                    .empty();
+        found = !scene_
+                     .rows(std::string{
+                               "SELECT pg_terminate_backend(active_pid, 5000), "
+                               "pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '"} +
+                           Scene::slot + "'")
+                     .empty();
+        return true;
       } catch (const pqxx::sql_error& error) {
-        // Another one of our walsenders was sooner.
         if (error.sqlstate() != "55006") throw;
+        return false;
       }
-    }
+    };
+    if (!test::eventually(is_gone)) throw std::runtime_error("the slot cannot be dropped");
+    return found;
   }
   bool alter() {
     const model::Alteration& alteration = model::alterations[next_alteration_++ % std::size(model::alterations)];
@@ -350,18 +358,32 @@ class Chaos {
     return true;
   }
   bool drop_publication() {
-    // Of a transaction that is open meanwhile the server leaves changes out, without a word, when it has decoded a later
-    // one before: until the watch has looked, readers see a part of it. So none is open that has changed these tables.
-    const std::string drop = "BEGIN; LOCK TABLE account, position, quote IN SHARE MODE; DROP PUBLICATION pub; ";
-    const std::string make =
+    // What is written without a publication the server leaves out, without an end of the stream from 18 on, and before
+    // of transactions that are open meanwhile: until the watch has looked, readers do not see all. So nobody writes.
+    static const std::string lock = "BEGIN; LOCK TABLE account, position, quote IN SHARE MODE; ";
+    static const std::string make =
         "CREATE PUBLICATION pub FOR TABLE account, position, quote, items WITH (publish_via_partition_root = true)";
     if (one_in(2)) {
-      scene_.exec(drop + make + "; COMMIT");
-    } else {
-      scene_.exec(drop + "COMMIT");
-      last();
-      scene_.exec(make);
+      scene_.exec(lock + "DROP PUBLICATION pub; " + make + "; COMMIT");
+      return true;
     }
+    test::Sql session{scene_.dsn()};
+    const auto locks = [&] {
+      try {
+        session.exec(lock);
+        return true;
+      } catch (const pqxx::transaction_rollback&) {
+        session.exec("ROLLBACK");
+        return false;
+      }
+    };
+    if (!test::eventually(locks)) throw std::runtime_error("the tables cannot be locked");
+    scene_.exec("DROP PUBLICATION pub");
+    const bool noticed = test::eventually([&] { return !scene_.shows_any_as_live(); });
+    session.exec("COMMIT");
+    if (!noticed) throw std::runtime_error("nobody notices that there is no publication");
+    last();
+    scene_.exec(make);
     return true;
   }
   bool drop_table() {
@@ -405,14 +427,14 @@ class Chaos {
 
   bool start_child(const Phase& phase) {
     child_ = std::make_unique<Child>(scene_);
-    if (!phase.statements.empty()) hold(child_->proxy, phase);
+    if (phase.at != At::idle) hold(child_->proxy, phase);
     child_->start(scene_.is_durable());
-    if (phase.statements.empty()) {
+    if (phase.at == At::idle) {
       child_->require_equal();
       return true;
     }
-    return is_in_transaction(phase) ? write_until_held(child_->proxy)
-                                    : child_->proxy.is_held_within(std::chrono::seconds{5});
+    return phase.at == At::transaction ? write_until_held(child_->proxy)
+                                       : child_->proxy.is_held_within(std::chrono::seconds{5});
   }
 
   /// The server misses it, and where it has left a slot the next one takes over.
@@ -452,11 +474,11 @@ class Chaos {
 };
 
 inline const std::vector<Chaos::Phase> Chaos::phases = {
-    {"idle", {}},
-    {"in a transaction", {start_of_stream}, 100'000, 300'000},
-    {"before the slot", {"CREATE_REPLICATION_SLOT"}},
-    {"between slot and copy", {"SET TRANSACTION SNAPSHOT", "COPY "}, 0, 0, true},
-    {"in the copy", {"\"items\") TO STDOUT"}, 1, 400'000, true}};
+    {At::idle, "idle", {}},
+    {At::transaction, "in a transaction", {"START_REPLICATION"}, 100'000, 300'000},
+    {At::no_slot, "before the slot", {"CREATE_REPLICATION_SLOT"}},
+    {At::before_copy, "between slot and copy", {"SET TRANSACTION SNAPSHOT", "COPY "}},
+    {At::copy, "in the copy", {"\"items\") TO STDOUT"}, 1, 400'000}};
 
 inline const std::vector<Chaos::Fault> Chaos::faults = {
     {"the walsender is ended", [](Chaos& c) { return c.end(walsender); }},

@@ -72,6 +72,7 @@ class Crew {
   }
 
   [[nodiscard]] std::uint64_t commits() const { return commits_.load(); }
+  /// Those that had begun.
   [[nodiscard]] std::uint64_t lost_sessions() const { return lost_sessions_.load(); }
 
   /// Of writers whose sessions have ended.
@@ -148,8 +149,8 @@ class Crew {
         signatures = writer->signatures();
         const std::lock_guard lock(mutex_);
         tally_ += writer->tally();
+        if (writing_.load()) lost_sessions_.fetch_add(1);
       }
-      if (writing_.load()) lost_sessions_.fetch_add(1);
       std::this_thread::sleep_for(10 * pause);
     }
     ended_writers_.fetch_add(1);

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <map>
 #include <random>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -27,13 +28,13 @@ class Deck {
  public:
   Deck(std::vector<Pair> pairs, std::uint64_t seed) : pairs_(std::move(pairs)), random_(seed) { shuffle(); }
 
-  /// `fits` tells whether a pair can be had just now; some can.
+  /// `fits` tells whether a pair can be had just now; where none can, any is dealt.
   template <class Fits>
   [[nodiscard]] Pair deal(const Fits& fits) {
     if (std::none_of(left_.begin(), left_.end(), fits)) shuffle();
-    auto best = std::find_if(left_.begin(), left_.end(), fits);
+    auto best = left_.begin();
     for (auto each = std::next(best); each != left_.end(); ++each)
-      if (fits(*each) && dealt_before(*each) < dealt_before(*best)) best = each;
+      if (rank(*each, fits) < rank(*best, fits)) best = each;
     const Pair pair = *best;
     left_.erase(best);
     ++faults_[pair.fault];
@@ -62,8 +63,9 @@ class Deck {
     const auto place = counts.find(key);
     return place == counts.end() ? 0 : place->second;
   }
-  [[nodiscard]] std::pair<std::size_t, std::size_t> dealt_before(const Pair& pair) const {
-    return {count(faults_, pair.fault), count(phases_, pair.phase)};
+  template <class Fits>
+  [[nodiscard]] std::tuple<bool, std::size_t, std::size_t> rank(const Pair& pair, const Fits& fits) const {
+    return {!fits(pair), count(faults_, pair.fault), count(phases_, pair.phase)};
   }
 
   void shuffle() {

@@ -178,6 +178,12 @@ class Scene {
                        [](const auto& table) { return table.state == btreemapped::TableState::live; });
   }
 
+  [[nodiscard]] bool shows_any_as_live() const {
+    const btreemapped::Status status = replicator_->status();
+    return std::any_of(status.tables.begin(), status.tables.end(),
+                       [](const auto& table) { return table.state == btreemapped::TableState::live; });
+  }
+
   /// For the message of a failure.
   [[nodiscard]] std::string report() const {
     const btreemapped::Status status = replicator_->status();
