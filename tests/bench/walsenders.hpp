@@ -187,7 +187,7 @@ inline void followers_of_one_server() {
       Scene scene;
       Followers followers(*scene.database);
       for (int i = 0; i < count; ++i) followers.add(subject);
-      measure(std::to_string(count) + " followers " + subject.name, scene, followers);
+      measure("followers " + subject.name + ": " + std::to_string(count), scene, followers);
     }
   }
   Scene scene;
