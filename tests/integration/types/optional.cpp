@@ -5,6 +5,8 @@
 #include <vector>
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -15,6 +17,7 @@
 #include "oracle.hpp"
 #include "support/database.hpp"
 #include "support/optional_type_list.hpp"
+#include "support/refusal.hpp"
 
 namespace types_test {
 
@@ -22,6 +25,7 @@ template <class T>
 concept json_document = btreemapped::detail::nlohmann_json<T>;
 using boost::multiprecision::cpp_dec_float_50;
 using boost::multiprecision::cpp_int;
+using Catch::Matchers::ContainsSubstring;
 
 template <json_document Json>
 struct Printer<Json> {
@@ -68,6 +72,25 @@ TEST_CASE("values of other libraries' types are what the server has, whatever da
   Oracle oracle(database);
   oracle.add_all(test::optional_cpp_types);
   oracle.run(database.options_of_hurried_role());
+}
+
+/// Of a value of this type that is refused.
+template <class T>
+void is_not_told(const std::string& secret, const std::string& type, const std::string& value) {
+  CAPTURE(type, value);
+  test::Database database;
+  const std::string told =
+      test::told_of_refusal<Held<T>>(database, "CREATE TABLE items (id int PRIMARY KEY, value " + type + " NOT NULL)",
+                                     "INSERT INTO items VALUES (27182818, '" + value + "')");
+  CHECK_THAT(told, ContainsSubstring("public.items"));
+  CHECK_THAT(told, !ContainsSubstring(secret) && !ContainsSubstring("27182818"));
+}
+
+TEST_CASE("no message about a number or a document that is refused holds it", "[values]") {
+  is_not_told<cpp_int>("31415926", "numeric", "31415926.5");
+  is_not_told<cpp_dec_float_50>("31415926", "numeric", "31415926." + std::string(60, '3'));
+  is_not_told<nlohmann::json>("31415926", "jsonb", "{\"secret\": 31415926e999}");
+  is_not_told<nlohmann::json>("secret", "json", "{\"secret\": 1, \"secret\": 2}");
 }
 
 TEST_CASE("what the server takes for JSON is JSON to the codecs of documents, and nothing else is", "[values]") {
