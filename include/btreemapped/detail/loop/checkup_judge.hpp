@@ -101,7 +101,7 @@ class CheckupJudge {
     if (checkup_.creates_databases)
       warn({}, "role " + server_.role + " may create databases", alter_role("NOCREATEDB"));
     for (const std::string& power : checkup_.powers) {
-      warn({}, "role " + server_.role + " is a member of " + power + ", which lets it do more than read",
+      warn({}, "role " + server_.role + " is a member of " + power + ", which lets it do more than it needs",
            "REVOKE " + sql::identifier(power) + " FROM " + role_ + ";");
     }
     if (intention.creates_publication) return;  // only an owner can

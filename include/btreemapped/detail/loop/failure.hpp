@@ -72,7 +72,8 @@ class RebuildNeeded : public SchemaError {
   try {
     std::rethrow_exception(reason);
   } catch (const ConnectionError& error) {
-    return sql::is_connection_failure(error.sqlstate());
+    // What a standby replays may end a stream, also by giving up its slot: a look at that tells.
+    return sql::is_connection_failure(error.sqlstate()) || sql::has_class(error.sqlstate(), "40");
   } catch (const RebuildNeeded&) {
     return false;
   } catch (const ProtocolError&) {

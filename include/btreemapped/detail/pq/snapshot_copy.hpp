@@ -25,6 +25,12 @@ inline namespace v0 {
 namespace detail {
 namespace pq {
 
+/// Who is told, and how often, that nothing comes. The server may be looking for rows, or stuck: there is no telling.
+struct OnSilence {
+  std::chrono::milliseconds interval{};
+  std::function<void()> tell{};
+};
+
 /// A session that sees the database as an exported snapshot shows it, and copies tables out of it.
 class SnapshotCopy {
  public:
@@ -66,12 +72,6 @@ class SnapshotCopy {
   sql::Rows query(const std::string& sql, Deadline deadline) {
     return connection_.exec(sql, "cannot read the catalog through the slot's snapshot", deadline);
   }
-
-  /// Who is told, and how often, that nothing comes. The server may be looking for rows, or stuck: there is no telling.
-  struct OnSilence {
-    std::chrono::milliseconds interval{};
-    std::function<void()> tell{};
-  };
 
   /// Calls `on_line(std::string_view)` with each row as COPY's text format has it, with its newline; returns their
   /// number. The view is valid during the call. What the callback throws ends the session; what the server refuses
