@@ -32,8 +32,8 @@
 
 namespace soak {
 
-/// Brings about every fault in every phase of following. When strike() returns the server is up and the network is as it
-/// should be, but for connections that are dead for ever.
+/// Brings about every fault in every phase of following. When strike() returns the server is up and the network is as
+/// it should be, but for connections that are dead for ever.
 class Chaos {
  public:
   Chaos(Scene& scene, std::uint64_t seed) : scene_(scene), random_(seed), deck_(wanted_pairs(), seed) {}
