@@ -143,10 +143,13 @@ class ReplicationStream {
     connection_.exec("SET lock_timeout = 0", "cannot go on after creating the slot", deadline);
   }
 
-  /// Begins to stream; only receive(), send() and flush() may follow.
+  /// Begins to stream; only receive(), send() and flush() may follow. From PostgreSQL 18 on the server only warns of a
+  /// publication that is gone, and leaves its changes out: the stream ends there, as it does by an error before 18.
   /// Throws: SlotError (sqlstate 55006: somebody else uses it), ConnectionError, StoppedError.
   void start(std::string_view slot, Lsn position, std::span<const std::string> publications, Deadline deadline) {
     constexpr std::string_view doing = "cannot start the replication stream";
+    connection_.exec("SET client_min_messages = warning", doing, deadline);
+    PQsetNoticeReceiver(connection_.native(), &ReplicationStream::note_warning, left_out_.get());
     connection_.send_query(start_replication_sql(slot, position, publications), doing, deadline);
     const ResultPtr result = connection_.next_result(doing, deadline);
     if (result && PQresultStatus(result.get()) == PGRES_COPY_BOTH) return;
@@ -165,6 +168,7 @@ class ReplicationStream {
       char* data = nullptr;
       const int length = PQgetCopyData(connection_.native(), &data, 1);
       buffer_.reset(data);
+      if (!left_out_->empty()) throw_left_out();
       if (length > 0) return std::string_view{data, static_cast<std::size_t>(length)};
       if (length < 0) throw_ended();
       // Of a lost connection the last words may still be unread.
@@ -233,7 +237,21 @@ class ReplicationStream {
                           {.sqlstate = "57P01", .retryable = true});
   }
 
+  /// libpq's notice receiver: comes before the first message that lacks a change.
+  static void note_warning(void* left_out, const PGresult* warning) {
+    const char* const sqlstate = PQresultErrorField(warning, PG_DIAG_SQLSTATE);
+    const char* const primary = PQresultErrorField(warning, PG_DIAG_MESSAGE_PRIMARY);
+    if (sqlstate == nullptr || sqlstate != std::string_view{"55000"}) return;
+    *static_cast<std::string*>(left_out) = primary == nullptr ? "changes are left out" : primary;
+  }
+
+  [[noreturn]] void throw_left_out() {
+    connection_.close();
+    sql::throw_server_error<ConnectionError>(streaming, "42704", *left_out_);
+  }
+
   Connection connection_;
+  std::unique_ptr<std::string> left_out_ = std::make_unique<std::string>();
   std::unique_ptr<char, decltype(&PQfreemem)> buffer_{nullptr, &PQfreemem};
   bool wants_write_ = false;
 };
