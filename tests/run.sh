@@ -4,7 +4,7 @@
 #   tests/run.sh unit           those with a label: unit compile house consumer integration model fault standby
 #   tests/run.sh 'moved key'    those whose name matches a regular expression
 #   tests/run.sh fuzz [SECONDS] what no list of tests has, see tests/fuzz/run.sh
-#   tests/run.sh soak [TIME]    all faults at once, drawn by chance, for 90s, 30m or 2h: two minutes unless you say. It prints
+#   tests/run.sh soak [TIME]    every fault in every phase, for 90s, 30m or 2h: two minutes unless you say. It prints
 #                               its seed, which BTREEMAPPED_TEST_SEED repeats, and what it has seen, fault by fault;
 #                               BTREEMAPPED_SOAK_FAULT=TEXT draws only the faults whose names hold the text
 #   tests/run.sh feared         that bugs turn tests red, see tests/feared/run.sh

@@ -32,8 +32,8 @@ struct Options {
   /// without end unless `max_slot_wal_keep_size` says otherwise. It is dropped by stop(), and when following has become
   /// impossible; that of a process that has crashed is dropped by the next one that starts with its name, or must be by
   /// you: SELECT pg_drop_replication_slot('name'). A slot of this name is taken for this library's, and may be dropped,
-  /// when it is one of pgoutput in this database, nobody uses it, and no other Replicator of its name is here; any other
-  /// is left alone.
+  /// when it is one of pgoutput in this database, nobody uses it, and no other Replicator of its name is here; others
+  /// are left alone.
   /// A must where writers wait for this Replicator, as synchronous_standby_names has its application_name.
   bool durable_slot = false;
   /// Makes the durable slot one that standbys keep as well, so that the stream goes on, without a copy, on the one that
@@ -49,8 +49,8 @@ struct Options {
   bool empty_until_synced = false;
 
   /// Shows a commit, or a copy, only once those who read the primary see all of it, too: for source databases whose
-  /// writers wait for a standby, where the stream has a commit before they have. Costs a question to the server for each
-  /// transaction.
+  /// writers wait for a standby, where the stream has a commit before they have. Costs a question to the server for
+  /// each transaction.
   bool never_ahead = false;
 
   /// For creating the slot, which waits for every transaction that is writing at that moment; and at the start for
