@@ -296,7 +296,7 @@ TEST_CASE("a slot that the standby had to give up is replaced, with a new copy",
   Follower follower(options);
   follower.start();
   remove_needed_rows(bank, standby, [&] { return follower.log.count(EventKind::stale) > 0; });
-  follower.log.wait_for_message("the server has given up replication slot");
+  static_cast<void>(follower.log.wait_for_message("the server has given up replication slot"));
   static_cast<void>(follower.log.wait_for(EventKind::synced, 2));
   CHECK(follower.log.count(EventKind::resumed) == 0);
   bank.database.exec("UPDATE accounts SET amount = -2 WHERE id < 10");
