@@ -349,6 +349,7 @@ class Session {
       rows.push_back(std::move(row));
     }
     std::unique_ptr<detail::Delta> delta;
+    comparison->arrange();
     require(!comparison->finish(delta, [] {}), "a copy without two rows of one key is one");
     copy_->replay.begin_session({as_followed(copy_->table)});
     copy_->replay.resume(table, std::move(delta));

@@ -135,6 +135,7 @@ class MemoryTable {
 
   static std::unique_ptr<btreemapped::detail::Delta> finished(btreemapped::detail::TableCopy& copy) {
     std::unique_ptr<btreemapped::detail::Delta> change;
+    copy.arrange();
     if (copy.finish(change, [] {})) throw std::logic_error("the test's copy cannot be finished");
     return change;
   }
