@@ -237,11 +237,14 @@ class ReplicationStream {
                           {.sqlstate = "57P01", .retryable = true});
   }
 
-  /// libpq's notice receiver: comes before the first message that lacks a change.
+  /// libpq's notice receiver: comes before the first message that lacks a change. Other warnings have the same code,
+  /// such as that a slot of synchronized_standby_slots is not in use.
   static void note_warning(void* left_out, const PGresult* warning) {
     const char* const sqlstate = PQresultErrorField(warning, PG_DIAG_SQLSTATE);
+    const char* const file = PQresultErrorField(warning, PG_DIAG_SOURCE_FILE);
     const char* const primary = PQresultErrorField(warning, PG_DIAG_MESSAGE_PRIMARY);
     if (sqlstate == nullptr || sqlstate != std::string_view{"55000"}) return;
+    if (file == nullptr || !std::string_view{file}.ends_with("pgoutput.c")) return;
     *static_cast<std::string*>(left_out) = primary == nullptr ? "changes are left out" : primary;
   }
 
