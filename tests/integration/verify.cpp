@@ -329,6 +329,20 @@ TEST_CASE("a verification waits for transactions that write no longer than it is
   CHECK(scene.replicator->verify(*scene.items).verdict == Verdict::equal);
 }
 
+TEST_CASE("verifications take turns, and one whose turn does not come in time says so", "[G10]") {
+  Scene scene;
+  scene.proxy.hold("COPY ");
+  auto first = std::async(std::launch::async, [&] { return scene.replicator->verify(*scene.items); });
+  scene.proxy.wait_until_held();
+  const auto hasty = scene.replicator->verify(*scene.items, {.timeout = 100ms});
+  CHECK(hasty.verdict == Verdict::inconclusive);
+  CHECK_THAT(hasty.why, ContainsSubstring("another verification"));
+  auto second = std::async(std::launch::async, [&] { return scene.replicator->verify(*scene.items); });
+  scene.proxy.release();
+  CHECK(first.get().verdict == Verdict::equal);
+  CHECK(second.get().verdict == Verdict::equal);
+}
+
 TEST_CASE("stop() ends a verification at once", "[G10]") {
   Scene scene;
   scene.replicator->prove();

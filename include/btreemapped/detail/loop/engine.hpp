@@ -160,8 +160,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void verify(std::vector<Verified>& verified, const VerifyOptions& options) {
     require_no_read("verify()");
     const Clock::time_point deadline = Clock::now() + within_a_century(options.timeout);
-    const std::unique_lock alone(verify_mutex_, deadline);
-    if (!alone) {
+    const std::shared_ptr<void> turn = wait_for_turn(deadline);
+    if (turn == nullptr) {
       for (Verified& each : verified) each.report.why = "another verification has been under way all the time";
       return;
     }
@@ -230,6 +230,20 @@ class Engine : public std::enable_shared_from_this<Engine> {
     } catch (const std::future_error&) {
       throw StoppedError("the Replicator has been stopped");
     }
+  }
+
+  /// One verification at a time. Returns what the next one waits for the end of; null: the time is over.
+  /// Throws: StoppedError.
+  std::shared_ptr<void> wait_for_turn(Clock::time_point deadline) {
+    bool is_ours = false;
+    const auto take = [&] { return is_ours = is_ours || !verifying_.exchange(true); };
+    const Store::Waited waited = store_->wait_until(take, deadline);
+    if (waited == Store::Waited::closed) throw StoppedError("the Replicator has been stopped");
+    if (!is_ours) return nullptr;
+    return {this, [](Engine* engine) {
+              engine->verifying_.store(false);
+              engine->store_->tell_waiters();
+            }};
   }
 
   /// Nobody reads the notes for it any more.
@@ -347,7 +361,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   std::exception_ptr fatal_ = nullptr;
   std::atomic<bool> stop_requested_{false};
 
-  std::timed_mutex verify_mutex_{};
+  std::atomic<bool> verifying_{false};
   std::mutex interruptible_mutex_{};
   std::shared_ptr<Attempt> interruptible_{};
 
