@@ -26,11 +26,13 @@ struct FullServer {
     scene.start();
     test::wait_until_synced(*scene.replicator);
     scene.database.exec("ALTER ROLE " + role + " CONNECTION LIMIT 0");
-    REQUIRE(scene.database.value("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = '" +
-                                 role + "' AND backend_type = 'client backend'") == "1");
-    REQUIRE(test::eventually([&] {
-      return scene.database.value("SELECT count(*) FROM pg_stat_activity WHERE usename = '" + role + "'") == "1";
-    }));
+    REQUIRE(test::eventually([&] { return sessions() == 2; }));  // those that copied have gone
+    REQUIRE(scene.database.end_sessions("backend_type = 'client backend' AND usename = '" + role + "'") == 1);
+    REQUIRE(test::eventually([&] { return sessions() == 1; }));
+  }
+
+  int sessions() {
+    return std::stoi(scene.database.value("SELECT count(*) FROM pg_stat_activity WHERE usename = '" + role + "'"));
   }
   void make_room() { scene.database.exec("ALTER ROLE " + role + " CONNECTION LIMIT -1"); }
 
