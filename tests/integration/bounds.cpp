@@ -151,10 +151,12 @@ TEST_CASE("readers of two tables see transactions over the bound as a whole, or 
   std::atomic<bool> done{false};
   std::atomic<int> halves{0};
   std::atomic<int> together{0};
-  test::Load load(scene.database.dsn(), 2, [](std::mt19937_64& random) {
+  const auto change_one = [](std::mt19937_64& random) {
     const std::string change = " SET version = version + 1 WHERE id = " + std::to_string(1 + random() % 200) + ";";
     return "BEGIN; UPDATE lefts" + change + "UPDATE rights" + change + "COMMIT";
-  });
+  };
+  // 20 kB are sent for each, while two readers keep the processors busy.
+  test::Load load(scene.database.dsn(), 2, change_one, test::Load::Lost::fails, 10ms);
   const std::function<void()> reader = [&] {
     while (!done.load()) {
       try {
@@ -182,6 +184,7 @@ TEST_CASE("readers of two tables see transactions over the bound as a whole, or 
   load.stop();
   CHECK(halves == 0);
   CHECK(together > 0);
+  INFO(scene.log.describe());
   CHECK(scene.proxy.sent() == rounds);  // one snapshot for both
   scene.database.catch_up(*scene.replicator);
   CHECK(scene.equal());

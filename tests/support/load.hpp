@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -20,15 +21,17 @@
 
 namespace test {
 
-/// Sessions that run one transaction after the other until they are told to stop.
+/// Sessions that run one transaction after the other until they are told to stop. They pause in between, so as to leave
+/// the processors to what is tested.
 class Load {
  public:
   /// Makes the next transaction's SQL.
   using Make = std::function<std::string(std::mt19937_64& random)>;
   enum class Lost { fails, opens_again };  ///< what a lost connection does
 
-  Load(std::string dsn, std::size_t sessions, Make make, Lost lost = Lost::fails)
-      : dsn_(std::move(dsn)), make_(std::move(make)), lost_(lost) {
+  Load(std::string dsn, std::size_t sessions, Make make, Lost lost = Lost::fails,
+       std::chrono::milliseconds pause = std::chrono::milliseconds{1})
+      : dsn_(std::move(dsn)), make_(std::move(make)), lost_(lost), pause_(pause) {
     for (std::size_t i = 0; i < sessions; ++i) threads_.emplace_back([this, i] { run(i); });
   }
 
@@ -59,6 +62,7 @@ class Load {
         if (sql == nullptr) sql = std::make_unique<Sql>(dsn_);
         sql->exec(make_(random));
         commits_.fetch_add(1);
+        std::this_thread::sleep_for(pause_);
       } catch (const pqxx::sql_error& error) {
         if (lost_ == Lost::opens_again && error.sqlstate().substr(0, 2) == "57") {
           sql.reset();
@@ -88,6 +92,7 @@ class Load {
   const std::string dsn_;
   const Make make_;
   const Lost lost_;
+  const std::chrono::milliseconds pause_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint64_t> commits_{0};
   std::mutex mutex_;
