@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <random>
@@ -520,6 +521,27 @@ TEST_CASE("what ends one copy after the other ends the Replicator, which says wh
                       ContainsSubstring("max_rebuilds_per_hour"));
   CHECK(scene.accounts->size() == 100);
   CHECK(scene.accounts->state() == TableState::stale);
+  scene.replicator->ends_unproved("it has ended: its slot was lost too often");
+}
+
+TEST_CASE("what ends a Replicator ends the verification that nobody watches any more", "[durable_slot][G10]") {
+  Scene scene;
+  btreemapped::Options options = scene.options();
+  options.max_rebuilds_per_hour = 0;
+  scene.sync(options);
+  scene.proxy.hold("COPY ");
+  auto verified = std::async(std::launch::async, [&] { return scene.replicator->verify(*scene.accounts); });
+  scene.proxy.wait_until_held();
+  // The slot is lost while nobody may come back for it.
+  scene.database.exec("ALTER ROLE " + scene.database.reader_role() + " CONNECTION LIMIT 0");
+  scene.database.end_sessions("backend_type = 'walsender'");
+  CHECK(test::eventually([&] { return !scene.is_active(); }));
+  scene.drop_slot();
+  scene.database.exec("ALTER ROLE " + scene.database.reader_role() + " CONNECTION LIMIT -1");
+  static_cast<void>(scene.log.wait_for(EventKind::stopped));
+  CHECK(verified.wait_for(test::patience) == std::future_status::ready);
+  scene.proxy.release();
+  CHECK_THROWS_AS(verified.get(), btreemapped::StoppedError);
   scene.replicator->ends_unproved("it has ended: its slot was lost too often");
 }
 

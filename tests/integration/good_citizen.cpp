@@ -519,6 +519,26 @@ TEST_CASE("stop() is prompt in the middle of a new copy, and reads go on with th
   CHECK(items.state() == btreemapped::TableState::stale);
 }
 
+TEST_CASE("stop() is prompt while a new copy is sorted, and leaves nothing on the server", "[G7]") {
+  test::Database database;
+  database.exec(  // in an order that has to be turned round
+      "CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL); INSERT INTO items SELECT id, '' FROM "
+      "generate_series(1000000, 1, -1) id; CREATE PUBLICATION pub FOR TABLE items");
+  test::Replicator replicator(database.options());
+  const auto items = replicator.add_replica<Item, 1>("items");
+  test::start_and_sync(replicator);
+  replicator.prove();
+  const std::string copied =
+      "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'COPY %' AND state = "
+      "'idle in transaction'";
+  REQUIRE(test::eventually([&] { return database.value(copied) == "0"; }));
+  database.end_sessions("backend_type = 'walsender'");
+  REQUIRE(test::eventually([&] { return database.value(copied) == "1"; }));
+  CHECK(time_to_stop(replicator) < prompt);
+  CHECK(test::eventually([&] { return nothing_left(database); }, std::chrono::milliseconds{300}));
+  CHECK(items.size() == 1'000'000);
+}
+
 TEST_CASE("stop() is prompt while the slot of the name that was asked for is taken", "[G7]") {
   test::Database database;
   make_items(database);

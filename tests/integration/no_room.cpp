@@ -64,4 +64,24 @@ TEST_CASE("catch_up() that finds no room to ask in asks again", "[G10]") {
   CHECK(scene.replicator->status().reconnects == 0);
 }
 
+TEST_CASE("with never_ahead a copy outlives the session that it asks in at its end, with and without room", "[G5]") {
+  const bool is_full = GENERATE(false, true);
+  Scene scene;
+  scene.options.never_ahead = true;
+  const std::string role = scene.database.reader_role();
+  scene.proxy.hold("COPY ");
+  scene.start();
+  scene.proxy.wait_until_held();
+  if (is_full) scene.database.exec("ALTER ROLE " + role + " CONNECTION LIMIT 0");
+  REQUIRE(scene.database.end_sessions("state = 'idle' AND backend_type = 'client backend' AND usename = '" + role +
+                                      "'") == 1);
+  scene.proxy.release();
+  if (is_full) {
+    CHECK(scene.replicator->synced().wait_for(300ms) == std::future_status::timeout);
+    scene.database.exec("ALTER ROLE " + role + " CONNECTION LIMIT -1");
+  }
+  test::wait_until_synced(*scene.replicator);
+  CHECK(scene.log.count(EventKind::retrying) == 0);
+}
+
 }  // namespace no_room_test

@@ -93,10 +93,10 @@ class Attempt {
     const std::lock_guard lock(rows_mutex_);
   }
 
-  /// The same, as the server does not answer.
+  /// The same, as the server does not answer; but does not wait for who looks at the rows, who may wait for the caller.
   void give_up() noexcept {
     given_up_.store(true);
-    interrupt();
+    interrupt_->interrupt();
   }
   [[nodiscard]] bool is_given_up() const noexcept { return given_up_.load(); }
 
@@ -281,11 +281,22 @@ class Attempt {
     });
   }
 
-  /// Do those who read the server see this transaction yet?
+  /// Do those who read the server see this yet: a transaction's xid, or all of a snapshot? Nothing while the server has
+  /// no room for a session to ask in.
   /// Throws: SchemaError when it waits for us.
-  [[nodiscard]] bool is_visible(std::uint32_t xid) {
-    return heed(ask_again([xid](sql::Session& session) { return sql::read_visibility(session, xid); }));
+  template <class Subject>
+  [[nodiscard]] std::optional<bool> is_visible(const Subject& subject) {
+    try {
+      return sql::heed_visibility(
+          ask_again([&](sql::Session& session) { return sql::read_visibility(session, subject); }));
+    } catch (const ConnectionError& error) {
+      if (error.sqlstate() != sql::too_many_connections) throw;
+      return std::nullopt;
+    }
   }
+
+  /// Whoever finds no room to ask in waits for so long; each look is a login.
+  static constexpr std::chrono::milliseconds pause_without_room{500};
 
   /// Does the stream go on without a control session? With a durable slot nothing is lost by that: the server may shut
   /// down, and have said goodbye to everything but the stream. And one that has no room for another session is there.
@@ -320,23 +331,16 @@ class Attempt {
         {.sqlstate = "55000", .retryable = true});
   }
 
-  static bool heed(const sql::Visibility& seen) {
-    if (seen.visible || !seen.waits_for_us) return seen.visible;
-    throw SchemaError(
-        "commits have begun to wait for a standby of this very name (synchronous_standby_names), which with "
-        "never_ahead "
-        "waits for them: take our application_name out of it, ALTER SYSTEM SET synchronous_standby_names = ''; SELECT "
-        "pg_reload_conf(); -- or set never_ahead = false",
-        {.retryable = true});
-  }
-
   /// A slot's snapshot shows what the log has of commits, also of those whose writers are still waiting for a standby.
+  /// The session to ask in may have been ended, as idle for as long as the copy has taken.
   void wait_until_visible(pq::SnapshotCopy& snapshot) {
     const std::string copied = sql::read_snapshot(snapshot);
-    const auto look = [&](sql::Session& session) { return sql::read_visibility(session, copied); };
     std::chrono::milliseconds pause{1};
-    while (!heed(control_.ask(look))) {
-      wait_for_socket(-1, 0, *interrupt_, std::chrono::steady_clock::now() + pause);
+    while (true) {
+      const std::optional<bool> visible = is_visible(copied);
+      if (visible == true) return;
+      const auto now = std::chrono::steady_clock::now();
+      wait_for_socket(-1, 0, *interrupt_, now + (visible ? pause : pause_without_room));
       pause = std::min(2 * pause, std::chrono::milliseconds{50});
     }
   }

@@ -73,9 +73,12 @@ class CheckupJudge {
 
   /// The SQL for a role that may do just what is needed.
   [[nodiscard]] std::string role_of_its_own() const {
-    static constexpr std::string_view name = "btreemapped_reader";
-    std::string sql = "CREATE ROLE " + std::string{name} + " LOGIN REPLICATION; GRANT CONNECT ON DATABASE " +
-                      database() + " TO " + std::string{name} + ";";
+    const std::string name = "btreemapped_reader";
+    return "CREATE ROLE " + name + " LOGIN REPLICATION; GRANT CONNECT ON DATABASE " + database() + " TO " + name +
+           "; " + rights_on_tables(name) + "-- then give it a password (\\password in psql), and connect as it";
+  }
+
+  [[nodiscard]] std::string rights_on_tables(const std::string& role) const {
     std::vector<std::string> schemas;
     std::vector<std::string> names;
     for (const sql::TableFacts& table : tables_) {
@@ -85,11 +88,9 @@ class CheckupJudge {
       names.push_back(sql::identifier(table.shape.table));
     }
     const auto as_it_is = [](const std::string& text) { return text; };
-    if (!names.empty()) {
-      sql += " GRANT USAGE ON SCHEMA " + sql::comma_separated(schemas, as_it_is) + " TO " + std::string{name} +
-             "; GRANT SELECT ON " + sql::comma_separated(names, as_it_is) + " TO " + std::string{name} + ";";
-    }
-    return sql + " -- then give it a password (\\password in psql), and connect as it";
+    if (names.empty()) return {};
+    return "GRANT USAGE ON SCHEMA " + sql::comma_separated(schemas, as_it_is) + " TO " + role + "; GRANT SELECT ON " +
+           sql::comma_separated(names, as_it_is) + " TO " + role + "; ";
   }
 
   void check_role(const Intention& intention) {
@@ -101,8 +102,10 @@ class CheckupJudge {
     if (checkup_.creates_databases)
       warn({}, "role " + server_.role + " may create databases", alter_role("NOCREATEDB"));
     for (const std::string& power : checkup_.powers) {
+      // It may be all that lets us read.
+      const std::string rights = power == "pg_read_all_data" ? rights_on_tables(role_) : "";
       warn({}, "role " + server_.role + " is a member of " + power + ", which lets it do more than it needs",
-           "REVOKE " + sql::identifier(power) + " FROM " + role_ + ";");
+           rights + "REVOKE " + sql::identifier(power) + " FROM " + role_ + ";");
     }
     if (intention.creates_publication) return;  // only an owner can
     for (std::size_t n = 0; n < tables_.size(); ++n) {

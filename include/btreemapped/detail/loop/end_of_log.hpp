@@ -89,8 +89,6 @@ class EndOfLogQuery {
   }
 
  private:
-  static constexpr std::chrono::milliseconds pause{500};
-
   using Wanted = std::vector<std::weak_ptr<EndOfLog>>;
 
   struct Answer {
@@ -119,7 +117,7 @@ class EndOfLogQuery {
       if (!answer) {
         waiting_.insert(waiting_.end(), asked_.begin(), asked_.end());
         asked_.clear();
-        ask_at_ = Clock::now() + pause;
+        ask_at_ = Clock::now() + Attempt::pause_without_room;
         return;
       }
       for (const auto& each : std::exchange(asked_, {})) {

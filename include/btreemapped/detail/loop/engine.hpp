@@ -258,7 +258,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void set_interruptible(std::shared_ptr<Attempt> attempt) {
     const std::lock_guard lock(interruptible_mutex_);
     interruptible_ = std::move(attempt);
-    if (interruptible_ != nullptr && stop_requested_.load()) interruptible_->interrupt();
+    if (interruptible_ != nullptr && (stop_requested_.load() || driver_has_ended_)) interruptible_->interrupt();
   }
 
   void require_own_process() const {
@@ -335,6 +335,11 @@ class Engine : public std::enable_shared_from_this<Engine> {
     } catch (...) {
       failure = std::current_exception();
     }
+    {
+      const std::lock_guard lock(interruptible_mutex_);
+      driver_has_ended_ = true;  // nobody watches a verification any more
+      if (interruptible_ != nullptr) interruptible_->interrupt();
+    }
     const std::lock_guard lock(life_mutex_);
     fatal_ = failure;
     end(fatal_ ? fatal_ : std::make_exception_ptr(StoppedError("stopped before the first copy was complete")));
@@ -363,6 +368,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   std::atomic<bool> verifying_{false};
   std::mutex interruptible_mutex_{};
+  bool driver_has_ended_ = false;
   std::shared_ptr<Attempt> interruptible_{};
 
   std::mutex join_mutex_{};

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <memory>
+#include <optional>
 
 #include <btreemapped/detail/loop/attempt.hpp>
 #include <btreemapped/detail/loop/table_care.hpp>
-#include <btreemapped/detail/sql/server_error.hpp>
-#include <btreemapped/error.hpp>
 
 namespace btreemapped {
 inline namespace v0 {
@@ -28,18 +26,11 @@ class VisibilityGate {
     if (!is_wanted_ || state_ == State::open) return true;
     if (state_ == State::asking || now < ask_at_) return false;
     state_ = State::asking;
-    const auto look = [xid](Attempt& attempt) {
-      try {
-        return attempt.is_visible(xid);
-      } catch (const ConnectionError& error) {
-        if (error.sqlstate() != sql::too_many_connections) throw;
-        return false;  // until there is room for a session to ask in
-      }
-    };
-    care_.ask(look, [this](bool visible) {
+    const auto look = [xid](Attempt& attempt) { return attempt.is_visible(xid); };
+    care_.ask(look, [this](std::optional<bool> visible) {
       if (state_ != State::asking) return;
-      state_ = visible ? State::open : State::closed;
-      ask_at_ = Clock::now() + pause_;
+      state_ = visible == true ? State::open : State::closed;
+      ask_at_ = Clock::now() + (visible ? pause_ : Attempt::pause_without_room);
       pause_ = std::min(2 * pause_, longest_pause);
     });
     return false;

@@ -62,10 +62,12 @@ class Connection {
   Connection(Connection&& other) noexcept
       : connection_(std::exchange(other.connection_, nullptr)),
         interrupt_(std::move(other.interrupt_)),
+        socket_(std::move(other.socket_)),
         owner_(other.owner_) {}
   Connection& operator=(Connection&& other) noexcept {
     std::swap(connection_, other.connection_);
     std::swap(interrupt_, other.interrupt_);
+    std::swap(socket_, other.socket_);
     std::swap(owner_, other.owner_);
     return *this;
   }
@@ -74,6 +76,7 @@ class Connection {
   /// Gives the session up. The server ends whatever it does for it: at once, or when it next looks at its socket.
   void close() noexcept {
     PGconn* const connection = std::exchange(connection_, nullptr);
+    socket_ = {};
     // A forked child shares the socket: saying goodbye there would end its parent's session, so it leaks the object.
     if (connection != nullptr && ::getpid() == owner_) PQfinish(connection);
   }
@@ -82,6 +85,7 @@ class Connection {
   /// Throws: ConnectionError.
   [[nodiscard]] PGconn* release() {
     if (PQsetnonblocking(connection_, 0) != 0) throw_lost(connecting);
+    socket_ = {};
     return std::exchange(connection_, nullptr);
   }
 
@@ -176,6 +180,7 @@ class Connection {
     const char* const sqlstate = PQresultErrorField(last.get(), PG_DIAG_SQLSTATE);
     const char* const primary = PQresultErrorField(last.get(), PG_DIAG_MESSAGE_PRIMARY);
     close();
+    interrupt_->check();  // which has shut it down
     if (sqlstate != nullptr && primary != nullptr) sql::throw_server_error<ConnectionError>(doing, sqlstate, primary);
     sql::throw_server_error<ConnectionError>(doing, "", said.empty() ? "the connection is lost" : said);
   }
@@ -254,6 +259,7 @@ class Connection {
       next = PQconnectPoll(connection_);
     }
     PQsetErrorVerbosity(connection_, PQERRORS_DEFAULT);
+    socket_ = Interrupt::Socket{interrupt_, PQsocket(connection_)};
     if (PQsetnonblocking(connection_, 1) != 0) throw_lost(connecting);
   }
 
@@ -312,6 +318,7 @@ class Connection {
 
   PGconn* connection_;
   std::shared_ptr<Interrupt> interrupt_;
+  Interrupt::Socket socket_{};  // the server learns at once that nobody is there, whatever our thread is busy with
   ::pid_t owner_;
 };
 

@@ -5,6 +5,10 @@
 #include <pqxx/connection>
 #include <pqxx/version>
 
+#if PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR < 7
+#error "btreemapped needs libpqxx 6.4, or 7.7.1 or later: 7.0 to 7.6 cannot take over a connection"
+#endif
+
 namespace btreemapped {
 inline namespace v0 {
 namespace detail {
@@ -28,12 +32,13 @@ class AdoptedConnection final : public pqxx::connection_base {
   ~AdoptedConnection() noexcept { close(); }
 
  private:
-  /// Opens nothing: a connection that is lost is not opened again behind our back.
+  /// Opens nothing: a connection that is lost is given up, not opened again behind our back.
   class Policy final : public pqxx::connectionpolicy {
    public:
     explicit Policy(pqxx::internal::pq::PGconn* opened) : pqxx::connectionpolicy({}), opened_(opened) {}
 
     handle do_startconnect(handle held) override { return held == nullptr ? std::exchange(opened_, nullptr) : held; }
+    handle do_dropconnect(handle held) noexcept override { return do_disconnect(held); }
     bool is_ready(handle held) const noexcept override { return held != nullptr; }
 
    private:
