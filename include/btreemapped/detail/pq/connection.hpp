@@ -89,6 +89,9 @@ class Connection {
     return std::exchange(connection_, nullptr);
   }
 
+  /// Ends a session that was handed over.
+  static void finish(PGconn* released) noexcept { PQfinish(released); }
+
   /// Runs one or several statements, none of which takes long, and returns the rows of the last.
   /// Throws: ConnectionError, StoppedError, SchemaError (the server refuses the statement).
   sql::Rows exec(const std::string& sql, std::string_view doing = "a query failed", Deadline deadline = no_deadline) {

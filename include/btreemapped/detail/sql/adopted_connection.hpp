@@ -5,6 +5,8 @@
 #include <pqxx/connection>
 #include <pqxx/version>
 
+#include <btreemapped/detail/pq/connection.hpp>
+
 #if PQXX_VERSION_MAJOR == 7 && PQXX_VERSION_MINOR < 7
 #error "btreemapped needs libpqxx 6.4, or 7.7.1 or later: 7.0 to 7.6 cannot take over a connection"
 #endif
@@ -38,7 +40,10 @@ class AdoptedConnection final : public pqxx::connection_base {
     explicit Policy(pqxx::internal::pq::PGconn* opened) : pqxx::connectionpolicy({}), opened_(opened) {}
 
     handle do_startconnect(handle held) override { return held == nullptr ? std::exchange(opened_, nullptr) : held; }
-    handle do_dropconnect(handle held) noexcept override { return do_disconnect(held); }
+    handle do_dropconnect(handle held) noexcept override {
+      pq::Connection::finish(held);
+      return nullptr;
+    }
     bool is_ready(handle held) const noexcept override { return held != nullptr; }
 
    private:
